@@ -1,0 +1,116 @@
+"""One audit entry (contract §6): typed, without identities, rendered as RFC 8785 bytes of at most 16 KiB."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from gateway.core.canonical import canonical
+from gateway.core.model import Consent, Direction, Document
+
+ENTRY_BYTES_MAX = 16 * 1024
+RETENTION_DEFAULT = "standard"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Actor:
+    participant: str
+    role: str
+    certificate: str | None = None  # SHA-256, hex
+    client: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """What happened. `record_id` is a UUIDv7; a record that is appended twice after a crash keeps its id."""
+
+    record_id: str
+    time: float
+    type: str
+    actor: Actor | None = None
+    direction: Direction | None = None
+    counterparty: str | None = None
+    interaction: str | None = None
+    request: str | None = None  # data request id
+    consent: Consent | None = None
+    document: Document | None = None
+    document_type: str | None = None
+    outcome: str | None = None
+    reason: str | None = None  # a code, never free text
+    evidence: str | None = None
+    latency_ms: int | None = None
+    attempts: int | None = None
+    retention: str = RETENTION_DEFAULT
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """What is the same in every entry of this process: software and schema versions, configuration hash."""
+
+    software: str
+    schema: str
+    config: str
+
+
+def entry(record: Record, origin: Origin) -> bytes:
+    """The entry's bytes, as they are hashed and kept. Raises ValueError above ENTRY_BYTES_MAX."""
+    body: dict[str, Any] = {
+        "v": 1,
+        "id": record.record_id,
+        "time": datetime.fromtimestamp(record.time, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z"),
+        "type": record.type,
+        "direction": record.direction.value if record.direction else None,
+        "actor": _actor(record.actor) if record.actor else None,
+        "counterparty": record.counterparty,
+        "interaction": record.interaction,
+        "request": record.request,
+        "consent": _consent(record.consent) if record.consent else None,
+        "subject": record.consent.subject if record.consent else None,
+        "document": _document(record.document, record.document_type) if record.document else None,
+        "outcome": record.outcome,
+        "reason": record.reason,
+        "evidence": record.evidence,
+        "latencyMs": record.latency_ms,
+        "attempts": record.attempts,
+        "software": origin.software,
+        "schema": origin.schema,
+        "config": origin.config,
+        "retention": record.retention,
+    }
+    data = canonical({key: value for key, value in body.items() if value is not None})
+    if len(data) > ENTRY_BYTES_MAX:
+        raise ValueError("audit entry above its limit")
+    return data
+
+
+def _actor(actor: Actor) -> dict[str, Any]:
+    body = {"participant": actor.participant, "role": actor.role}
+    if actor.certificate is not None:
+        body["certificate"] = actor.certificate
+    if actor.client is not None:
+        body["client"] = actor.client
+    return body
+
+
+def _consent(consent: Consent) -> dict[str, Any]:
+    return {
+        "id": consent.consent_id,
+        "status": consent.status.value,
+        "purpose": consent.purpose,
+        "expireTime": consent.expire_time,
+    }
+
+
+def _document(document: Document, document_type: str | None) -> dict[str, Any]:
+    body: dict[str, Any] = {
+        "issuer": document.issuer_id,
+        # Both digests of one document belong to one entry; the first is what most readers search by.
+        "algorithm": document.digests[0].algorithm.value,
+        "digest": document.digests[0].value,
+    }
+    if len(document.digests) > 1:
+        body["digests"] = [{"algorithm": digest.algorithm.value, "value": digest.value} for digest in document.digests]
+    if document_type is not None:
+        body["type"] = document_type
+    return body

@@ -1,0 +1,67 @@
+"""The lifecycles as tables (contract §3): which status may follow which. Data that one can print."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from gateway.core.model import ConsentStatus, EvidenceStatus, ExchangeStatus
+from gateway.errors import StateConflict
+
+CONSENT: dict[ConsentStatus, frozenset[ConsentStatus]] = {
+    ConsentStatus.SUBMITTED: frozenset(
+        {ConsentStatus.VALID, ConsentStatus.REJECTED, ConsentStatus.REVOKED, ConsentStatus.EXPIRED}
+    ),
+    ConsentStatus.VALID: frozenset({ConsentStatus.REVOKED, ConsentStatus.EXPIRED, ConsentStatus.CONSUMED}),
+    ConsentStatus.REVOKED: frozenset(),
+    ConsentStatus.REJECTED: frozenset(),
+    ConsentStatus.EXPIRED: frozenset(),
+    ConsentStatus.CONSUMED: frozenset(),
+}
+
+EXCHANGE: dict[ExchangeStatus, frozenset[ExchangeStatus]] = {
+    ExchangeStatus.PENDING: frozenset(
+        {
+            ExchangeStatus.APPROVED,
+            ExchangeStatus.REJECTED,
+            ExchangeStatus.EXPIRED,
+            ExchangeStatus.CANCELLED,
+        }
+    ),
+    ExchangeStatus.APPROVED: frozenset(
+        {
+            ExchangeStatus.SHARED,
+            ExchangeStatus.REJECTED,
+            ExchangeStatus.EXPIRED,
+            ExchangeStatus.CANCELLED,
+        }
+    ),
+    ExchangeStatus.SHARED: frozenset({ExchangeStatus.RECEIVED}),
+    ExchangeStatus.RECEIVED: frozenset(),
+    ExchangeStatus.REJECTED: frozenset(),
+    ExchangeStatus.EXPIRED: frozenset(),
+    ExchangeStatus.CANCELLED: frozenset(),
+}
+
+EVIDENCE: dict[EvidenceStatus, frozenset[EvidenceStatus]] = {
+    EvidenceStatus.SUBMITTED: frozenset({EvidenceStatus.PENDING_CHAIN, EvidenceStatus.FAILED}),
+    EvidenceStatus.PENDING_CHAIN: frozenset({EvidenceStatus.ANCHORED, EvidenceStatus.FAILED}),
+    EvidenceStatus.ANCHORED: frozenset({EvidenceStatus.REVOKED, EvidenceStatus.SUPERSEDED, EvidenceStatus.EXPIRED}),
+    EvidenceStatus.REVOKED: frozenset(),
+    EvidenceStatus.SUPERSEDED: frozenset(),
+    EvidenceStatus.EXPIRED: frozenset(),
+    EvidenceStatus.FAILED: frozenset(),
+}
+
+OPEN_EXCHANGE = frozenset({ExchangeStatus.PENDING, ExchangeStatus.APPROVED})
+OPEN_CONSENT = frozenset({ConsentStatus.SUBMITTED, ConsentStatus.VALID})
+
+Status = TypeVar("Status", ConsentStatus, ExchangeStatus, EvidenceStatus)
+
+
+def step(table: dict[Status, frozenset[Status]], current: Status, *following: Status) -> Status:
+    """Walk the statuses in order and return the last. Raises StateConflict where the table has no such step."""
+    for status in following:
+        if status not in table[current]:
+            raise StateConflict(f"Not possible in status {current.value}")
+        current = status
+    return current
