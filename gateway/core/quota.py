@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import ceil
 
 from gateway.core.model import Rate
 
@@ -26,6 +27,7 @@ class Allowance:
     remaining: int
     reset_seconds: float  # until the bucket is full again
     retry_after_seconds: float  # 0 when allowed
+    window_seconds: int  # in which `limit` requests are regained
 
 
 def gcra(arrival: float, now: float, tier: Tier) -> tuple[float, Allowance]:
@@ -42,6 +44,7 @@ def gcra(arrival: float, now: float, tier: Tier) -> tuple[float, Allowance]:
             remaining=0,
             reset_seconds=max(arrival - now, 0.0),
             retry_after_seconds=wait,
+            window_seconds=ceil(tolerance),
         )
     return following, Allowance(
         policy=tier.policy,
@@ -50,4 +53,5 @@ def gcra(arrival: float, now: float, tier: Tier) -> tuple[float, Allowance]:
         remaining=int((tolerance - (following - now)) / interval + 1e-9),
         reset_seconds=following - now,
         retry_after_seconds=0.0,
+        window_seconds=ceil(tolerance),
     )
