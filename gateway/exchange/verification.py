@@ -1,0 +1,421 @@
+"""One verification: accept, record the intent, ask, judge, record the outcome, deliver. THE ORDER of the product.
+
+Every line that a crash may fall behind says what is left and who picks it up. The lease keeps other processes (and
+this one's worker) away from an exchange that is being advanced.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from gateway.audit.record import Record
+from gateway.core import consent as rules
+from gateway.core import lifecycle
+from gateway.core.consent import Consented, DataRequest
+from gateway.core.ids import uuid7
+from gateway.core.model import (
+    Consent,
+    Direction,
+    Exchange,
+    ExchangeStatus,
+    Outcome,
+    Reason,
+    Report,
+    Verdict,
+)
+from gateway.core.verification import judge, question
+from gateway.errors import (
+    AuditUnavailable,
+    ConsentNotFound,
+    ConsentScopeExceeded,
+    GatewayError,
+    Internal,
+    Overloaded,
+    StateConflict,
+)
+from gateway.exchange import steps
+from gateway.exchange.admission import Caller
+from gateway.exchange.consents import validated
+from gateway.exchange.recording import Recorder, record
+from gateway.exchange.roster import Roster
+from gateway.ports import (
+    AuditLog,
+    Clock,
+    ExchangeStep,
+    Idempotency,
+    Platform,
+    Signer,
+    Store,
+    TraceContext,
+)
+
+REPORT_NAME = "verification-report.jws"
+REPORT_TYPE = "cdi-report+jws"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """The times of an exchange, in seconds."""
+
+    deadline: float
+    retry_first: float
+    retry_max: float
+    lease: float
+
+    @property
+    def question(self) -> float:
+        """Longest time for one question; the rest of the lease is for saving its answer."""
+        return self.lease * 2 / 3
+
+    def pause(self, attempts: int) -> float:
+        """Doubled each time up to the longest, with ±20 % so that many do not come back at once."""
+        growing = min(self.retry_first * 2.0 ** min(attempts, 30), self.retry_max)
+        return growing * random.uniform(0.8, 1.2)  # noqa: S311 - spreads load, keeps no secret
+
+
+class Observer(Protocol):
+    """What operations people see of a verification."""
+
+    def verified(self, document_type: str, outcome: str) -> None: ...
+    def alarm(self, reason: str, exchange_id: str) -> None: ...
+    def failed(self, error: BaseException, exchange_id: str) -> None: ...
+
+
+ReportPayload = Callable[[Exchange, Verdict, float], bytes]
+
+
+class Verifications:
+    """Runs exchanges. Tasks belong to the group that is given; at most `running_max` at a time."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        audit: AuditLog,
+        recorder: Recorder,
+        roster: Roster,
+        clock: Clock,
+        signer: Signer,
+        report_payload: ReportPayload,
+        pace: Pace,
+        observer: Observer,
+        tasks: asyncio.TaskGroup,
+        running_max: int,
+    ) -> None:
+        self._store = store
+        self._audit = audit
+        self._recorder = recorder
+        self._roster = roster
+        self._clock = clock
+        self._signer = signer
+        self._report_payload = report_payload
+        self._pace = pace
+        self._observer = observer
+        self._tasks = tasks
+        self._running: dict[str, asyncio.Task[Exchange | GatewayError]] = {}
+        self._running_max = running_max
+        self._waiters: dict[str, set[asyncio.Future[None]]] = {}
+
+    # --- from a bank ---------------------------------------------------------------------------------------
+
+    async def ask(
+        self, caller: Caller, request: DataRequest, idempotency: Idempotency, *, wait_seconds: float
+    ) -> Exchange:
+        """Accept the request and start it; the exchange as it is after at most `wait_seconds`.
+
+        A repeat with the same key gives the same exchange. Raises the refusals of `core.consent.check`.
+        """
+        if not self._audit.healthy():
+            raise AuditUnavailable()
+        if len(self._running) >= self._running_max:
+            raise Overloaded(retry_after_seconds=1)
+        grant = caller.grant(request.consent_id)
+        now = caller.now
+
+        # One transaction: the consent's check, its approval by this token, the use's reservation, the exchange and its
+        # idempotency key. kill -9 before its commit leaves nothing; after it, an exchange that is due when its lease
+        # ends, and the client's repeat finds it.
+        consented: list[Consented] = []
+        flush: list[bool] = []
+
+        def decide(consent: Consent | None) -> ExchangeStep:
+            if grant is None:
+                if consent is None or consent.consumer_id != caller.participant.participant_id:
+                    raise ConsentNotFound()
+                raise ConsentScopeExceeded("The access token carries no permission for this consent")
+            approved = None
+            if consent is not None and consent.consumer_id == caller.participant.participant_id:
+                approved = validated(consent, grant, caller)
+            proof = rules.check(
+                approved.consent if approved else consent, grant, request, caller.participant, now=int(now)
+            )
+            exchange = self._opened(caller, request)
+            step = ExchangeStep(exchange=exchange, consent=steps.reserved(proof.consent))
+            if self._roster.platform_of(request.document.issuer_id) is None:
+                step = steps.not_served(exchange, step.consent, now)
+            else:
+                consented[:] = [proof]
+            if approved is not None:
+                step = replace(step, notices=approved.notices + step.notices, records=approved.records + step.records)
+            flush.append(bool(step.records))
+            return step
+
+        accepted = await self._store.accept(
+            request.consent_id, idempotency, lease_until=now + self._pace.lease, decide=decide
+        )
+        exchange = accepted.exchange
+        if accepted.replayed:
+            return await self.await_final(exchange, wait_seconds)
+        if flush[-1]:
+            await self._recorder.flush()
+        if exchange.status not in lifecycle.OPEN_EXCHANGE:
+            return exchange
+        task = self._start(exchange, consented[0], caller.trace)
+        return await self._after(task, exchange, wait_seconds)
+
+    async def await_final(self, exchange: Exchange, wait_seconds: float) -> Exchange:
+        """The exchange once it is final, or as it is when time is up. Sees steps of other processes within a second."""
+        until = self._clock.monotonic() + wait_seconds
+        while exchange.status in lifecycle.OPEN_EXCHANGE:
+            left = until - self._clock.monotonic()
+            if left <= 0:
+                break
+            await self._nudged(exchange.exchange_id, min(left, 1.0))
+            exchange = await self._store.exchange(exchange.exchange_id) or exchange
+        return exchange
+
+    # --- from the worker -----------------------------------------------------------------------------------
+
+    async def resume_due(self, limit: int) -> int:
+        """Take up to `limit` due exchanges under lease and start them; how many."""
+        free = min(limit, self._running_max - len(self._running))
+        if free <= 0 or not self._audit.healthy():
+            return 0
+        now = self._clock.now()
+        due = await self._store.claim_due(now=now, lease_until=now + self._pace.lease, limit=free)
+        for exchange in due:
+            if exchange.exchange_id not in self._running:
+                self._start(exchange, None, None)
+        return len(due)
+
+    async def finish_running(self, timeout_seconds: float) -> bool:
+        """Wait for what runs; False when time was up (the lease will end and another process goes on)."""
+        if not self._running:
+            return True
+        _, pending = await asyncio.wait(set(self._running.values()), timeout=timeout_seconds)
+        return not pending
+
+    @property
+    def running(self) -> int:
+        return len(self._running)
+
+    # --- one step ------------------------------------------------------------------------------------------
+
+    def _opened(self, caller: Caller, request: DataRequest) -> Exchange:
+        now = int(caller.now)
+        return Exchange(
+            exchange_id=uuid7(caller.now, os.urandom(10)),
+            request_id=uuid7(caller.now, os.urandom(10)),
+            consumer_id=caller.participant.participant_id,
+            consent_id=request.consent_id,
+            scope=request.scope,
+            purpose=request.purpose,
+            document=request.document,
+            status=ExchangeStatus.PENDING,
+            interaction=caller.interaction,
+            client_id=caller.token.client_id,
+            certificate=caller.certificate.sha256,
+            created_at=now,
+            updated_at=now,
+            deadline_at=now + int(self._pace.deadline),
+            next_attempt_at=caller.now,
+        )
+
+    def _start(
+        self, exchange: Exchange, consented: Consented | None, trace: TraceContext | None
+    ) -> asyncio.Task[Exchange | GatewayError]:
+        task = self._tasks.create_task(self._run(exchange, consented, trace))
+        self._running[exchange.exchange_id] = task
+        return task
+
+    async def _run(
+        self, exchange: Exchange, consented: Consented | None, trace: TraceContext | None
+    ) -> Exchange | GatewayError:
+        """One step of one exchange; errors are values here, since the group's other tasks must go on."""
+        try:
+            return await self._step(exchange, consented, trace)
+        except GatewayError as refused:
+            self._observer.failed(refused, exchange.exchange_id)
+            return refused
+        except Exception as error:  # noqa: BLE001 - the boundary of a task; the lease ends and the worker tries again
+            self._observer.failed(error, exchange.exchange_id)
+            return Internal()
+        finally:
+            del self._running[exchange.exchange_id]
+            for waiter in self._waiters.pop(exchange.exchange_id, ()):
+                if not waiter.done():
+                    waiter.set_result(None)
+
+    async def _step(self, exchange: Exchange, consented: Consented | None, trace: TraceContext | None) -> Exchange:
+        platform = self._roster.platform_of(exchange.document.issuer_id)
+        if platform is None:
+            now = self._clock.now()
+            return await self._save(exchange, lambda consent: steps.not_served(exchange, consent, now))
+        if consented is None:
+            now = self._clock.now()
+            consent = await self._store.consent(exchange.consent_id)
+            try:
+                consented = rules.recheck(consent, exchange, now=int(now))
+            except GatewayError as ended:
+                refused = ended
+                return await self._save(exchange, lambda current: steps.refuse_consent(exchange, current, refused, now))
+            if now >= exchange.deadline_at and exchange.attempts > 0:
+                last = exchange.verdict or _timed_out(now)
+                return await self._save(exchange, lambda current: steps.give_up(exchange, current, last, now))
+        if exchange.attempts == 0:
+            # The intent is durable before the question. kill -9 behind it: an intent without outcome; the worker asks
+            # with the same request id when the lease ends, and the intent stands twice for one request id.
+            await self._audit.append([self._intended(exchange, consented, platform)])
+        return await self._ask(exchange, consented, platform, trace)
+
+    async def _ask(
+        self, exchange: Exchange, consented: Consented, platform: Platform, trace: TraceContext | None
+    ) -> Exchange:
+        began = self._clock.monotonic()
+        asked = question(consented, request_id=exchange.request_id)
+        answer = await platform.ask(asked, trace=trace, deadline_seconds=self._pace.question)
+        now = self._clock.now()
+        verdict = judge(asked, answer, self._roster.view.trust[platform.platform_id], now=int(now))
+        if verdict.alarm:
+            self._observer.alarm((verdict.reason or verdict.outcome).value, exchange.exchange_id)
+        self._observer.verified(exchange.scope.document_type, verdict.outcome.value)
+        if not verdict.outcome.final:
+            if now >= exchange.deadline_at:
+                return await self._save(exchange, lambda current: steps.give_up(exchange, current, verdict, now))
+            pause = self._pace.pause(exchange.attempts)
+            # kill -9 before this commit: the lease ends and the question is put again with the same request id.
+            return await self._save(
+                exchange, lambda _: steps.ask_again(exchange, verdict, pause_seconds=pause, now=now)
+            )
+        report = self._report(exchange, verdict, now)
+        # The outcome is durable before anyone can read it. kill -9 behind it: the exchange is still open, the worker
+        # asks again with the same request id and records the outcome again; the use is committed once, below.
+        await self._audit.append(
+            [self._decided(exchange, consented, platform, verdict, now, self._clock.monotonic() - began)]
+        )
+        response_id = uuid7(now, os.urandom(10))
+        return await self._save(
+            exchange, lambda current: steps.deliver(exchange, current, verdict, report, response_id, now)
+        )
+
+    async def _save(self, exchange: Exchange, decide: Callable[[Consent | None], ExchangeStep]) -> Exchange:
+        """Compare-and-swap. Whoever was first (a cancellation, another process) has decided; then theirs stands."""
+        flush = False
+
+        def noting(consent: Consent | None) -> ExchangeStep:
+            nonlocal flush
+            step = decide(consent)
+            flush = bool(step.records)
+            return step
+
+        try:
+            saved = await self._store.advance(exchange, noting)
+        except StateConflict:
+            current = await self._store.exchange(exchange.exchange_id)
+            if current is None or current.version == exchange.version:
+                raise
+            return current
+        if flush:
+            await self._recorder.flush()
+        return saved
+
+    # --- what is said about it -----------------------------------------------------------------------------
+
+    def _report(self, exchange: Exchange, verdict: Verdict, now: float) -> Report:
+        payload = self._report_payload(exchange, verdict, now)
+        jws = self._signer.sign_jws({"typ": REPORT_TYPE}, payload)
+        return Report(
+            name=REPORT_NAME,
+            jws=jws,
+            sha256=hashlib.sha256(jws.encode()).hexdigest(),
+            key_id=self._signer.key_id,
+        )
+
+    def _intended(self, exchange: Exchange, consented: Consented, platform: Platform) -> Record:
+        return record(
+            self._clock.now(),
+            "verification.intended",
+            actor=steps.asker(exchange),
+            direction=Direction.SOUTHBOUND,
+            counterparty=platform.platform_id,
+            interaction=exchange.interaction,
+            request=exchange.exchange_id,
+            consent=consented.consent,
+            document=exchange.document,
+            document_type=exchange.scope.document_type,
+        )
+
+    def _decided(
+        self,
+        exchange: Exchange,
+        consented: Consented,
+        platform: Platform,
+        verdict: Verdict,
+        now: float,
+        took: float,
+    ) -> Record:
+        return record(
+            now,
+            "verification.decided",
+            actor=steps.asker(exchange),
+            direction=Direction.SOUTHBOUND,
+            counterparty=platform.platform_id,
+            interaction=exchange.interaction,
+            request=exchange.exchange_id,
+            consent=consented.consent,
+            document=exchange.document,
+            document_type=exchange.scope.document_type,
+            outcome=verdict.outcome.value,
+            evidence=verdict.evidence.evidence_id if verdict.evidence else None,
+            latency_ms=int(took * 1000),
+            attempts=exchange.attempts + 1,
+        )
+
+    # --- waiting -------------------------------------------------------------------------------------------
+
+    async def _after(
+        self, task: asyncio.Task[Exchange | GatewayError], exchange: Exchange, wait_seconds: float
+    ) -> Exchange:
+        if wait_seconds <= 0:
+            return exchange
+        until = self._clock.monotonic() + wait_seconds
+        # A client that goes away must not end the flow: the task is the group's, the wait is only a look at it.
+        await asyncio.wait({task}, timeout=wait_seconds)
+        if not task.done():
+            return exchange
+        result = task.result()
+        if isinstance(result, GatewayError):
+            raise result
+        return await self.await_final(result, until - self._clock.monotonic())
+
+    async def _nudged(self, exchange_id: str, seconds: float) -> None:
+        """Until a step of this exchange ends in this process, or the time is up."""
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        waiters = self._waiters.setdefault(exchange_id, set())
+        waiters.add(waiter)
+        try:
+            await asyncio.wait({waiter}, timeout=seconds)
+        finally:
+            waiters.discard(waiter)
+            if not waiters and self._waiters.get(exchange_id) is waiters:
+                del self._waiters[exchange_id]
+
+
+def _timed_out(now: float) -> Verdict:
+    return Verdict(outcome=Outcome.INDETERMINATE, reason=Reason.TIMEOUT, checked_at=int(now))

@@ -1,0 +1,92 @@
+"""What goes on without being asked: due exchanges, expired consents, the outbox, counts of refusals.
+
+Any process may run it: exchanges by lease, consents by the locked row. One round that fails is logged and the next
+one tries again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from gateway.audit.record import Actor
+from gateway.exchange.admission import Refusals
+from gateway.exchange.consents import Consents
+from gateway.exchange.recording import Recorder, record
+from gateway.exchange.verification import Verifications
+from gateway.ports import AuditLog, Clock
+
+REFUSALS_INTERVAL_SECONDS = 60.0
+
+
+class Worker:
+    def __init__(
+        self,
+        *,
+        verifications: Verifications,
+        consents: Consents,
+        recorder: Recorder,
+        refusals: Refusals,
+        audit: AuditLog,
+        clock: Clock,
+        interval_seconds: float,
+        batch_max: int,
+        failed: Callable[[BaseException], None],
+    ) -> None:
+        self._verifications = verifications
+        self._consents = consents
+        self._recorder = recorder
+        self._refusals = refusals
+        self._audit = audit
+        self._clock = clock
+        self._interval = interval_seconds
+        self._batch = batch_max
+        self._failed = failed
+        self._counted_at = clock.monotonic()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Rounds until `stop`. Returns after the round that is under way."""
+        while not stop.is_set():
+            try:
+                taken = await self.round()
+            except Exception as error:  # noqa: BLE001 - the boundary of the loop: logged, and the next round tries again
+                self._failed(error)
+                taken = 0
+            if taken < self._batch:
+                await self._pause(stop)
+
+    async def round(self) -> int:
+        """One look at everything; the number of exchanges that were taken."""
+        await self._recorder.flush()
+        await self._consents.expire_due()
+        if self._clock.monotonic() - self._counted_at >= REFUSALS_INTERVAL_SECONDS:
+            await self.write_refusals()
+        return await self._verifications.resume_due(self._batch)
+
+    async def write_refusals(self) -> None:
+        """Counts of refusals since the last time, one record for each participant and code."""
+        self._counted_at = self._clock.monotonic()
+        now = self._clock.now()
+        counts = self._refusals.take()
+        if counts:
+            await self._audit.append(
+                [
+                    record(
+                        now,
+                        "admission.refused",
+                        actor=Actor(
+                            participant=participant, role="unknown" if participant == "UNKNOWN" else "participant"
+                        ),
+                        reason=code,
+                        attempts=count,
+                    )
+                    for (participant, code), count in sorted(counts.items())
+                ]
+            )
+
+    async def _pause(self, stop: asyncio.Event) -> None:
+        try:
+            async with asyncio.timeout(self._interval):
+                await stop.wait()
+        except TimeoutError:
+            return
