@@ -125,7 +125,7 @@ class Consents:
         return consent, made
 
     async def read(self, caller: Caller, consent_id: str) -> Consent:
-        """Own consent. A token that approves it is as good here as with a request: the bank polls for `ConsentValid`."""
+        """Own consent. An approving token counts here as it does with a data request: banks poll for `ConsentValid`."""
         consent = await self._own(caller, consent_id)
         grant = caller.grant(consent_id)
         if grant is not None and consent.status is ConsentStatus.SUBMITTED and rules.approval(consent, grant):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Sequence
+from functools import partial
 
 from gateway.core import lifecycle
 from gateway.core.model import Exchange, ExchangeStatus, Report
@@ -82,11 +83,9 @@ class DataRequests:
             if exchange.status is ExchangeStatus.CANCELLED:
                 return exchange
             lifecycle.step(lifecycle.EXCHANGE, exchange.status, ExchangeStatus.CANCELLED)
+            decide = partial(steps.cancel, exchange, actor=who, now=self._clock.now())
             try:
-                saved = await self._store.advance(
-                    exchange,
-                    lambda consent, current=exchange: steps.cancel(current, consent, who, self._clock.now()),
-                )
+                saved = await self._store.advance(exchange, decide)
             except StateConflict:  # a step of the worker was first: look at what it left
                 if not left:
                     raise

@@ -41,7 +41,7 @@ def consumed(consent: Consent, now: int) -> Consent:
 
 
 def deliver(
-    exchange: Exchange, consent: Consent | None, verdict: Verdict, report: Report, response_id: str, now: float
+    exchange: Exchange, consent: Consent | None, *, verdict: Verdict, report: Report, response_id: str, now: float
 ) -> ExchangeStep:
     """A final outcome becomes readable, if the consent still permits it; else the exchange is refused."""
     try:
@@ -101,32 +101,31 @@ def ask_again(exchange: Exchange, verdict: Verdict, *, pause_seconds: float, now
 
 def give_up(exchange: Exchange, consent: Consent | None, verdict: Verdict, now: float) -> ExchangeStep:
     """The deadline passed without a final outcome: rejected, the use given back; it may be asked again."""
-    reason = verdict.reason.value if verdict.reason else None
     return _end(
         replace(exchange, verdict=verdict, attempts=exchange.attempts + 1),
         consent,
         ExchangeStatus.REJECTED,
-        OTHERS,
-        reason,
-        now,
-        verdict.outcome.value,
+        now=now,
+        code=OTHERS,
+        detail=verdict.reason.value if verdict.reason else None,
+        outcome=verdict.outcome.value,
     )
 
 
 def refuse_consent(exchange: Exchange, consent: Consent | None, ended: GatewayError, now: float) -> ExchangeStep:
     """The consent ended before an outcome could leave."""
     status = ExchangeStatus.EXPIRED if isinstance(ended, ConsentExpired) else ExchangeStatus.REJECTED
-    return _end(replace(exchange, verdict=None), consent, status, INVALID_CONSENT, ended.code, now)
+    return _end(replace(exchange, verdict=None), consent, status, now=now, code=INVALID_CONSENT, detail=ended.code)
 
 
 def not_served(exchange: Exchange, consent: Consent | None, now: float) -> ExchangeStep:
     """The source is not, or no longer, served by any platform of this gateway."""
-    return _end(exchange, consent, ExchangeStatus.REJECTED, INVALID_SCOPE, "INVALID_INFO", now)
+    return _end(exchange, consent, ExchangeStatus.REJECTED, now=now, code=INVALID_SCOPE, detail="INVALID_INFO")
 
 
-def cancel(exchange: Exchange, consent: Consent | None, actor: Actor, now: float) -> ExchangeStep:
+def cancel(exchange: Exchange, consent: Consent | None, *, actor: Actor, now: float) -> ExchangeStep:
     """The bank takes its question back; the use is given back."""
-    return _end(exchange, consent, ExchangeStatus.CANCELLED, None, None, now, actor=actor)
+    return _end(exchange, consent, ExchangeStatus.CANCELLED, now=now, actor=actor)
 
 
 def receive(exchange: Exchange, actor: Actor, interaction: str, now: float) -> ExchangeStep:
@@ -156,11 +155,11 @@ def _end(
     exchange: Exchange,
     consent: Consent | None,
     status: ExchangeStatus,
-    code: str | None,
-    detail: str | None,
-    now: float,
-    outcome: str | None = None,
     *,
+    now: float,
+    code: str | None = None,
+    detail: str | None = None,
+    outcome: str | None = None,
     actor: Actor | None = None,
 ) -> ExchangeStep:
     ended = replace(

@@ -253,7 +253,7 @@ class Verifications:
         except GatewayError as refused:
             self._observer.failed(refused, exchange.exchange_id)
             return refused
-        except Exception as error:  # noqa: BLE001 - the boundary of a task; the lease ends and the worker tries again
+        except Exception as error:  # the boundary of a task: the lease ends, and the worker tries again
             self._observer.failed(error, exchange.exchange_id)
             return Internal()
         finally:
@@ -281,7 +281,7 @@ class Verifications:
         if exchange.attempts == 0:
             # The intent is durable before the question. kill -9 behind it: an intent without outcome; the worker asks
             # with the same request id when the lease ends, and the intent stands twice for one request id.
-            await self._audit.append([self._intended(exchange, consented, platform)])
+            await self._audit.append([self._intended(exchange, consented)])
         return await self._ask(exchange, consented, platform, trace)
 
     async def _ask(
@@ -306,12 +306,13 @@ class Verifications:
         report = self._report(exchange, verdict, now)
         # The outcome is durable before anyone can read it. kill -9 behind it: the exchange is still open, the worker
         # asks again with the same request id and records the outcome again; the use is committed once, below.
-        await self._audit.append(
-            [self._decided(exchange, consented, platform, verdict, now, self._clock.monotonic() - began)]
-        )
+        await self._audit.append([self._decided(exchange, consented, verdict, now, self._clock.monotonic() - began)])
         response_id = uuid7(now, os.urandom(10))
         return await self._save(
-            exchange, lambda current: steps.deliver(exchange, current, verdict, report, response_id, now)
+            exchange,
+            lambda current: steps.deliver(
+                exchange, current, verdict=verdict, report=report, response_id=response_id, now=now
+            ),
         )
 
     async def _save(self, exchange: Exchange, decide: Callable[[Consent | None], ExchangeStep]) -> Exchange:
@@ -347,13 +348,13 @@ class Verifications:
             key_id=self._signer.key_id,
         )
 
-    def _intended(self, exchange: Exchange, consented: Consented, platform: Platform) -> Record:
+    def _intended(self, exchange: Exchange, consented: Consented) -> Record:
         return record(
             self._clock.now(),
             "verification.intended",
             actor=steps.asker(exchange),
             direction=Direction.SOUTHBOUND,
-            counterparty=platform.platform_id,
+            counterparty=exchange.document.issuer_id,
             interaction=exchange.interaction,
             request=exchange.exchange_id,
             consent=consented.consent,
@@ -365,7 +366,6 @@ class Verifications:
         self,
         exchange: Exchange,
         consented: Consented,
-        platform: Platform,
         verdict: Verdict,
         now: float,
         took: float,
@@ -375,7 +375,7 @@ class Verifications:
             "verification.decided",
             actor=steps.asker(exchange),
             direction=Direction.SOUTHBOUND,
-            counterparty=platform.platform_id,
+            counterparty=exchange.document.issuer_id,
             interaction=exchange.interaction,
             request=exchange.exchange_id,
             consent=consented.consent,

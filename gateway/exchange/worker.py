@@ -49,7 +49,7 @@ class Worker:
         while not stop.is_set():
             try:
                 taken = await self.round()
-            except Exception as error:  # noqa: BLE001 - the boundary of the loop: logged, and the next round tries again
+            except Exception as error:  # the boundary of the loop: the next round tries again
                 self._failed(error)
                 taken = 0
             if taken < self._batch:

@@ -1,0 +1,28 @@
+"""The notices feed: what happened since, with a cursor, and a bounded wait for the next."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from gateway.core.model import Notice
+from gateway.exchange.admission import Caller
+from gateway.ports import Clock, NoticeStore
+
+_LOOK_SECONDS = 1.0  # a notice may come from another process, so the store is looked at
+
+
+class Notices:
+    def __init__(self, *, store: NoticeStore, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+
+    async def since(self, caller: Caller, *, after: int, limit: int, wait_seconds: float) -> Sequence[Notice]:
+        """Own notices behind the cursor `after`; when there are none, the first ones within `wait_seconds`."""
+        until = self._clock.monotonic() + wait_seconds
+        while True:
+            found = await self._store.notices(caller.participant.participant_id, after=after, limit=limit)
+            left = until - self._clock.monotonic()
+            if found or left <= 0:
+                return found
+            await asyncio.sleep(min(left, _LOOK_SECONDS))
