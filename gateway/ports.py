@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from gateway.audit.record import Record
-from gateway.core.consent import Grant
 from gateway.core.model import (
     Consent,
     ConsentStatus,
@@ -20,6 +19,7 @@ from gateway.core.model import (
 )
 from gateway.core.quota import Allowance, Tier
 from gateway.core.verification import Answer, Question, Silence
+from gateway.oauth.access_token import AccessToken as AccessToken  # noqa: PLC0414 - part of this port
 
 
 class Clock(Protocol):
@@ -230,19 +230,6 @@ class RateLimits(Protocol):
 class Replays(Protocol):
     async def first_time(self, scope: str, message_id: str, *, expires_at: float) -> bool:
         """False when this id was seen in this scope and has not expired. Bounded: when full, raises Overloaded."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AccessToken:
-    """A verified RFC 9068 access token. `thumbprint` is `cnf.x5t#S256` (RFC 8705 §3.1)."""
-
-    issuer: str
-    client_id: str
-    subject: str
-    scopes: frozenset[str]
-    thumbprint: str
-    expires_at: int
-    grants: tuple[Grant, ...]
 
 
 class TokenVerifier(Protocol):
