@@ -1,0 +1,326 @@
+"""The sections of `gateway.yaml`: every key with its meaning, unit, bounds and default. Unknown keys are refused.
+
+A secret is never a value here, only the path of a file. How the file and the environment become these values, and
+the rules between sections, live in `loading`.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, model_validator
+
+from gateway.core.model import Rate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where relative paths start, and whether the files must be there."""
+
+    folder: Path
+    check_files: bool
+
+
+def _in_place(path: Path, info: ValidationInfo) -> Path:
+    place: Place | None = info.context
+    if place is None:  # a section built in code: the path is taken as it is
+        return path
+    path = place.folder / path
+    if place.check_files and not (path.is_file() and os.access(path, os.R_OK)):
+        raise ValueError("no such file, or not readable")
+    return path
+
+
+def _without_password(url: str) -> str:
+    if url.startswith("postgresql") and ":" in url.partition("://")[2].rpartition("@")[0]:
+        raise ValueError("must not hold a password: use PGPASSWORD, or ?passfile=/path/to/pgpass")
+    return url
+
+
+Seconds = Annotated[float, Field(gt=0, le=86_400)]
+Count = Annotated[int, Field(ge=1, le=10_000_000)]
+Bytes = Annotated[int, Field(ge=1, le=1 << 40)]
+Port = Annotated[int, Field(ge=0, le=65_535)]
+File = Annotated[Path, AfterValidator(_in_place)]
+KeyId = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
+ParticipantId = Annotated[str, Field(pattern=r"^[A-Z0-9]{4,32}$")]
+HttpsUrl = Annotated[str, Field(pattern=r"^https://[^\s/]\S*$", max_length=2_048)]
+DatabaseUrl = Annotated[
+    str, Field(pattern=r"^(sqlite:///|postgresql\+psycopg://)\S+$", max_length=2_048), AfterValidator(_without_password)
+]
+# Unquoted in YAML it is a number, which is what everybody writes.
+TlsVersion = Annotated[
+    Literal["1.2", "1.3"], BeforeValidator(lambda given: str(given) if isinstance(given, float) else given)
+]
+Route = Annotated[str, Field(pattern=r"^(GET|POST|PUT|DELETE) /\S{1,200}$")]
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class Deployment(Section):
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{0,63}$")]
+    """Name of this gateway, part of the audit log's origin."""
+    public_url: Annotated[str, Field(pattern=r"^https://[^\s/]+$")]
+    """How banks reach the `bank` listener; base of `Location` and of file end points."""
+    participant_id: ParticipantId
+    """The gateway's own participant id: `sender` of its DVP messages."""
+
+
+class Listener(Section):
+    host: str = "0.0.0.0"  # noqa: S104
+    """Address to listen on."""
+    port: Port
+    """Port to listen on; 0 takes a free one."""
+
+
+class TlsListener(Listener):
+    certificate_file: File
+    """PEM chain of the server certificate, leaf first."""
+    key_file: File
+    """PEM private key of the server certificate."""
+    client_ca_file: File
+    """PEM bundle of the authorities that client certificates must chain to."""
+    client_crl_files: tuple[File, ...] = ()
+    """PEM revocation lists of those authorities; read again on SIGHUP."""
+    tls_minimum: TlsVersion = "1.3"
+    """Lowest TLS version; 1.2 allows the four ECDHE-GCM suites only."""
+    connections_max: Count = 2_000
+    """Open connections; more are closed at once."""
+    handshake_timeout_seconds: Seconds = 10
+    """Time for the TLS handshake."""
+    header_timeout_seconds: Seconds = 10
+    """Time from the handshake to the end of the first request's header."""
+    keepalive_timeout_seconds: Seconds = 60
+    """Idle time after which a connection is closed; also the time for the header of a later request."""
+    header_bytes_max: Annotated[int, Field(ge=1024, le=65_536)] = 16_384
+    """Size of a request line, and of a header field."""
+
+
+class Limits(Section):
+    body_bytes_max: Bytes = 65_536
+    """Size of a request body, except digests and batch."""
+    batch_items_max: Annotated[int, Field(ge=1, le=1_000)] = 1_000
+    """Data requests in one batch."""
+    batch_bytes_max: Bytes = 2_097_152
+    """Size of a batch body."""
+    digest_bytes_max: Bytes = 104_857_600
+    """Size of a file that is streamed to `/cdi/v1/digests`."""
+    body_timeout_seconds: Seconds = 30
+    """Time for a request body to arrive (a file: per 64 KiB)."""
+    wait_seconds_max: Seconds = 60
+    """Longest `Prefer: wait` and notices `wait`."""
+    in_flight_max: Count = 1_000
+    """Requests under way on all listeners; more get OVERLOADED."""
+    page_items_max: Annotated[int, Field(ge=1, le=1_000)] = 200
+    """Largest page of a list."""
+    shutdown_seconds: Seconds = 30
+    """Time for running requests to finish after SIGTERM."""
+
+
+class RateSetting(Section):
+    per_second: Annotated[float, Field(gt=0, le=1_000_000)]
+    """Sustained rate."""
+    burst: Annotated[int, Field(ge=1, le=1_000_000)]
+    """Requests that may come at once."""
+
+    def rate(self) -> Rate:
+        return Rate(per_second=self.per_second, burst=self.burst)
+
+
+class Rates(Section):
+    participant: RateSetting = RateSetting(per_second=50, burst=100)
+    """Every participant without a rate of its own, over all routes."""
+    routes: dict[Route, RateSetting] = {}
+    """Per participant and route; key: method and route template, e.g. `POST /cdi/v1/digests`."""
+    keys_max: Count = 100_000
+    """Remembered buckets."""
+
+
+class Store(Section):
+    url: DatabaseUrl = "sqlite:///data/gateway.db"
+    """SQLAlchemy URL of the store: `sqlite:///FILE` or `postgresql+psycopg://USER@HOST/DATABASE`, no password in it."""
+    queue_max: Count = 10_000
+    """Waiting operations; more get OVERLOADED."""
+    batch_max: Count = 256
+    """Operations in one transaction (group commit)."""
+
+
+class Audit(Section):
+    url: DatabaseUrl = "sqlite:///data/audit.db"
+    """SQLAlchemy URL of the audit log, as for the store. SQLite needs a file of its own."""
+    origin: Annotated[str, Field(pattern=r"^[!-*,-~]{1,128}$")] = "cdi-gateway.example/audit"
+    """Name of the log; never changes once it has entries. No space and no plus sign (C2SP signed-note)."""
+    queue_max: Count = 10_000
+    """Waiting records; more get AUDIT_UNAVAILABLE."""
+    batch_max: Count = 512
+    """Records in one transaction (group commit)."""
+
+
+class Secrets(Section):
+    pseudonym_key_file: File
+    """32 random bytes or more: key of the pseudonyms. Losing it loses the way from a person to their records."""
+    storage_key_file: File
+    """32 random bytes: AES-256-GCM key of what is sealed at rest (vouchers)."""
+
+
+class Reports(Section):
+    signing_key_file: File
+    """PEM P-256 private key that signs verification reports."""
+    key_id: KeyId
+    """`kid` of that key, and CDI `publicKeyId`."""
+
+
+class Issuer(Section):
+    issuer: HttpsUrl
+    """Issuer identifier, compared exactly with `iss`."""
+    jwks_file: File | None = None
+    """The issuer's keys as a file. Without it: RFC 8414 discovery over HTTPS."""
+    ca_file: File | None = None
+    """PEM bundle that the issuer's HTTPS certificate chains to; without it the system's."""
+    algorithms: Annotated[tuple[Literal["PS256", "ES256", "EdDSA"], ...], Field(min_length=1)] = (
+        "PS256",
+        "ES256",
+        "EdDSA",
+    )
+    """Signature algorithms that are accepted."""
+    approves_consents: bool = False
+    """Its tokens speak for data owners: the first for a submitted consent makes it valid."""
+    refresh_seconds: Seconds = 300
+    """Age after which keys are fetched again, beside the requests."""
+    stale_seconds_max: Seconds = 3_600
+    """Age after which keys that could not be refreshed are no longer used."""
+    timeout_seconds: Seconds = 5
+    """Time for one fetch."""
+
+    @model_validator(mode="after")
+    def _refreshed_before_stale(self) -> Issuer:
+        if self.stale_seconds_max < self.refresh_seconds:
+            raise ValueError("stale_seconds_max must not be less than refresh_seconds")
+        return self
+
+
+class OAuth(Section):
+    resource: HttpsUrl
+    """This gateway's resource identifier: `aud` of every token."""
+    issuers: Annotated[tuple[Issuer, ...], Field(min_length=1)]
+    """Authorization servers whose tokens are accepted."""
+    clock_skew_seconds: Annotated[int, Field(ge=0, le=60)] = 10
+    """Tolerance for `nbf` and `iat` in the future. `exp` has none."""
+    lifetime_seconds_max: Seconds = 3_600
+    """Tokens that live longer are refused."""
+    token_cache_max: Count = 10_000
+    """Verified tokens that are remembered by hash."""
+
+
+class Breaker(Section):
+    failures_max: Count = 10
+    """Failures in a row that open the breaker."""
+    open_seconds: Seconds = 10
+    """Time before one question is let through again."""
+
+
+class PlatformSettings(Section):
+    id: ParticipantId
+    """Participant id of the platform: `receiver` of questions and `sender` of answers."""
+    profile: Literal["dvp/v1"] = "dvp/v1"
+    """Wire profile."""
+    url: Annotated[str, Field(pattern=r"^https://[^\s]+[^/\s]$")]
+    """Base URL; `/dvp/v1/messages` is appended."""
+    ca_file: File
+    """PEM bundle that the platform's certificate chains to."""
+    certificate_file: File
+    """PEM chain of the gateway's client certificate."""
+    key_file: File
+    """PEM key of that certificate."""
+    signing_key_file: File
+    """PEM P-256 key that signs the gateway's messages."""
+    signing_key_id: KeyId
+    """`kid` of that key."""
+    jwks_file: File
+    """The platform's message keys (JWKS)."""
+    ledger_jwks_file: File
+    """Keys that sign the ledger's block headers (JWKS)."""
+    deadline_seconds: Seconds = 10
+    """Time for one question with all its repeats."""
+    attempt_seconds: Seconds = 4
+    """Time for one try."""
+    attempts_max: Annotated[int, Field(ge=1, le=10)] = 3
+    """Tries of one question before the exchange is left open."""
+    concurrency_max: Count = 128
+    """Questions under way; more wait until the deadline."""
+    answer_bytes_max: Bytes = 262_144
+    """Size of an answer."""
+    breaker: Breaker = Breaker()
+    """Circuit breaker."""
+
+    @model_validator(mode="after")
+    def _try_fits_question(self) -> PlatformSettings:
+        if self.attempt_seconds > self.deadline_seconds:
+            raise ValueError("attempt_seconds must not be more than deadline_seconds")
+        return self
+
+
+class ExchangeSettings(Section):
+    deadline_seconds: Seconds = 600
+    """Age at which an exchange without a final outcome is rejected; it may be asked again."""
+    retry_first_seconds: Seconds = 2
+    """Pause after the first answer that is not final; doubled each time."""
+    retry_max_seconds: Seconds = 60
+    """Longest pause."""
+    lease_seconds: Seconds = 30
+    """Time that one process has for one step; more than a platform's deadline."""
+    worker_interval_seconds: Seconds = 1
+    """Pause between looks for due exchanges."""
+    worker_batch_max: Count = 100
+    """Exchanges that are taken at once."""
+
+    @model_validator(mode="after")
+    def _pauses_grow(self) -> ExchangeSettings:
+        if self.retry_first_seconds > self.retry_max_seconds:
+            raise ValueError("retry_first_seconds must not be more than retry_max_seconds")
+        return self
+
+
+class Log(Section):
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    """Lowest level that is written."""
+
+
+class Settings(Section):
+    """Configuration of the CDI-DVP gateway."""
+
+    deployment: Deployment
+    """Who this gateway is."""
+    bank: TlsListener
+    """Listener for banks and Hong Kong sources."""
+    partner: TlsListener
+    """Listener for the DVP platform."""
+    ops: Listener
+    """Health and metrics: plain HTTP, for the cluster's inside only."""
+    limits: Limits = Limits()
+    """Bounds on requests."""
+    rates: Rates = Rates()
+    """Rate limits."""
+    participants_file: File
+    """The participant registry; read again on SIGHUP."""
+    store: Store = Store()
+    """Consents, exchanges, notices."""
+    audit: Audit = Audit()
+    """The audit log."""
+    secrets: Secrets
+    """Symmetric keys."""
+    reports: Reports
+    """Verification reports."""
+    oauth: OAuth
+    """Access tokens."""
+    platforms: Annotated[tuple[PlatformSettings, ...], Field(min_length=1)]
+    """DVP platforms."""
+    exchange: ExchangeSettings = ExchangeSettings()
+    """Life of a data request."""
+    log: Log = Log()
+    """Logging."""
