@@ -64,7 +64,7 @@ class Caller:
 
     def grant(self, consent_id: str) -> Grant | None:
         """What the token says about this consent, if anything."""
-        return next((grant for grant in self.token.grants if grant.consent_id == consent_id), None)
+        return scopes.grant_for(self.token, consent_id)
 
 
 class Refusals:
@@ -131,8 +131,7 @@ class Admission:
                 raise TokenMissing()
             token = await self._tokens.verify(bearer)
             # RFC 8705 §3: on every request, cached token or not.
-            scopes.bound(token, admitted.certificate)
-            scopes.belongs(token, admitted.participant)
+            scopes.bound(token, admitted.certificate, admitted.participant)
             scopes.require(token, *any_scope)
         except GatewayError as refused:
             self._refusals.count(admitted.participant.participant_id, refused.code)

@@ -125,15 +125,23 @@ class Verifications:
     # --- from a bank ---------------------------------------------------------------------------------------
 
     async def ask(
-        self, caller: Caller, request: DataRequest, idempotency: Idempotency, *, wait_seconds: float
+        self,
+        caller: Caller,
+        request: DataRequest,
+        idempotency: Idempotency,
+        *,
+        wait_seconds: float,
+        patient: bool = False,
     ) -> Exchange:
         """Accept the request and start it; the exchange as it is after at most `wait_seconds`.
 
-        A repeat with the same key gives the same exchange. Raises the refusals of `core.consent.check`.
+        A repeat with the same key gives the same exchange. When too many run, a `patient` request is accepted and left
+        to the worker, another one gets Overloaded. Raises the refusals of `core.consent.check`.
         """
         if not self._audit.healthy():
             raise AuditUnavailable()
-        if len(self._running) >= self._running_max:
+        busy = len(self._running) >= self._running_max
+        if busy and not patient:
             raise Overloaded(retry_after_seconds=1)
         grant = caller.grant(request.consent_id)
         now = caller.now
@@ -167,15 +175,15 @@ class Verifications:
             return step
 
         accepted = await self._store.accept(
-            request.consent_id, idempotency, lease_until=now + self._pace.lease, decide=decide
+            request.consent_id, idempotency, lease_until=0.0 if busy else now + self._pace.lease, decide=decide
         )
         exchange = accepted.exchange
         if accepted.replayed:
             return await self.await_final(exchange, wait_seconds)
         if flush[-1]:
             await self._recorder.flush()
-        if exchange.status not in lifecycle.OPEN_EXCHANGE:
-            return exchange
+        if busy or exchange.status not in lifecycle.OPEN_EXCHANGE:
+            return await self.await_final(exchange, wait_seconds)
         task = self._start(exchange, consented[0], caller.trace)
         return await self._after(task, exchange, wait_seconds)
 

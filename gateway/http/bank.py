@@ -1,0 +1,266 @@
+"""The `bank` listener: CDI messages for banks (contract §3). Reads, calls one flow, renders; decides nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from gateway.core.consent import DataRequest
+from gateway.core.digest import Hasher
+from gateway.core.lifecycle import OPEN_EXCHANGE
+from gateway.core.model import ConsentStatus, Exchange, ExchangeStatus, Role
+from gateway.errors import GatewayError, NotFound
+from gateway.exchange.admission import Admission, Arrival, Caller, rate_fields
+from gateway.exchange.consents import Consents
+from gateway.exchange.data_requests import DataRequests
+from gateway.exchange.idempotency import idempotency
+from gateway.exchange.notices import Notices
+from gateway.exchange.verification import Verifications
+from gateway.http import fields
+from gateway.http.bodies import chunks, read_body, require_media_type
+from gateway.http.boundary import INTERACTION, RESPONSE_FIELDS, TRACE, route_template
+from gateway.oauth import scopes
+from gateway.profiles.cdi_v1 import CdiV1
+from gateway.tls import peer_certificate
+
+_JSON = "application/json"
+_READ = (scopes.DATA_REQUESTS, scopes.DATA_REQUESTS_READ)
+_BATCH_TOGETHER = 64
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BankLimits:
+    """Sizes in bytes, times in seconds; see settings.Limits."""
+
+    body_bytes_max: int
+    body_timeout_seconds: float
+    batch_items_max: int
+    batch_bytes_max: int
+    digest_bytes_max: int
+    wait_seconds_max: float
+    page_items_max: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BankApi:
+    admission: Admission
+    consents: Consents
+    verifications: Verifications
+    data_requests: DataRequests
+    notices: Notices
+    codec: CdiV1
+    limits: BankLimits
+    idempotency_secret: bytes
+
+    def routes(self) -> list[web.RouteDef]:
+        consents, requests = "/cdi/v1/consents", "/cdi/v1/data-requests"
+        return [
+            web.post(consents, self.submit_consent),
+            web.get(consents, self.list_consents),
+            web.get(consents + "/{consentId}", self.read_consent),
+            web.post(consents + "/{consentId}/revocation", self.revoke_consent),
+            web.post(requests, self.ask),
+            web.get(requests, self.list_data_requests),
+            web.post(requests + "/batch", self.ask_batch),
+            web.get(requests + "/{dataRequestId}", self.read_data_request),
+            web.get(requests + "/{dataRequestId}/files/{name}", self.file),
+            web.post(requests + "/{dataRequestId}/reception", self.receive),
+            web.post(requests + "/{dataRequestId}/cancellation", self.cancel),
+            web.post("/cdi/v1/digests", self.digests),
+            web.get("/cdi/v1/notices", self.list_notices),
+        ]
+
+    # --- consents ------------------------------------------------------------------------------------------
+
+    async def submit_consent(self, request: web.Request) -> web.Response:
+        caller = await self._caller(request, scopes.CONSENTS)
+        key = fields.idempotency_key(request.headers)
+        body = await self._json(request)
+        submission = self.codec.parse_consent_request(body)
+        consent, secret = await self.consents.submit(
+            caller,
+            submission,
+            idempotency(self.idempotency_secret, caller.participant.participant_id, "consents", key, body),
+        )
+        return _json(
+            self.codec.render_consent(consent, secret=secret),
+            status=201,
+            headers={"Location": self.codec.consent_url(consent.consent_id)},
+        )
+
+    async def list_consents(self, request: web.Request) -> web.Response:
+        caller = await self._caller(request, scopes.CONSENTS)
+        query = fields.Query(request.query, "status", "after", "limit")
+        limit = self._limit(query)
+        found = await self.consents.page(
+            caller, status=query.one_of("status", ConsentStatus), after=query.uuid("after"), limit=limit + 1
+        )
+        page = list(found[:limit])
+        return _json(self.codec.render_consents(page, page[-1].consent_id if len(found) > limit else None))
+
+    async def read_consent(self, request: web.Request) -> web.Response:
+        caller = await self._caller(request, scopes.CONSENTS, scopes.DATA_REQUESTS)
+        return _json(self.codec.render_consent(await self.consents.read(caller, _id(request, "consentId"))))
+
+    async def revoke_consent(self, request: web.Request) -> web.Response:
+        caller = await self._caller(request, scopes.CONSENTS)
+        reason = self.codec.parse_revocation(await self._json(request))
+        return _json(
+            self.codec.render_consent(await self.consents.revoke(caller, _id(request, "consentId"), reason))
+        )
+
+    # --- data requests -------------------------------------------------------------------------------------
+
+    async def ask(self, request: web.Request) -> web.Response:
+        caller = await self._caller(request, scopes.DATA_REQUESTS)
+        key = fields.idempotency_key(request.headers)
+        wait = fields.prefer_wait(request.headers, self.limits.wait_seconds_max)
+        body = await self._json(request)
+        exchange = await self.verifications.ask(
+            caller,
+            self.codec.parse_data_request(body),
+            idempotency(self.idempotency_secret, caller.participant.participant_id, "data-requests", key, body),
+            wait_seconds=wait,
+        )
+        return _json(
+            self.codec.render_exchange(exchange),
+            status=_accepted(exchange),
+            headers={"Location": self.codec.exchange_url(exchange.exchange_id)},
+        )
+
+    async def ask_batch(self, request: web.Request) -> web.Response:
+        caller = await self._caller(request, scopes.DATA_REQUESTS)
+        key = fields.idempotency_key(request.headers)
+        wait = fields.prefer_wait(request.headers, self.limits.wait_seconds_max)
+        body = await self._json(request, self.limits.batch_bytes_max)
+        items = self.codec.parse_batch(body, self.limits.batch_items_max)
+        together = asyncio.Semaphore(_BATCH_TOGETHER)
+
+        async def one(index: int, item: DataRequest | GatewayError) -> tuple[int, Exchange] | GatewayError:
+            if isinstance(item, GatewayError):
+                return item
+            identity = idempotency(
+                self.idempotency_secret, caller.participant.participant_id, f"batch {index}", key, body
+            )
+            try:
+                async with together:
+                    exchange = await self.verifications.ask(caller, item, identity, wait_seconds=wait, patient=True)
+            except GatewayError as refused:
+                return refused
+            return _accepted(exchange), exchange
+
+        results = await asyncio.gather(*(one(index, item) for index, item in enumerate(items)))
+        return _json(self.codec.render_batch(results, instance=request[INTERACTION]))
+
+    async def list_data_requests(self, request: web.Request) -> web.Response:
+        caller = await self._caller(request, *_READ)
+        query = fields.Query(request.query, "status", "after", "limit")
+        limit = self._limit(query)
+        found = await self.data_requests.page(
+            caller, status=query.one_of("status", ExchangeStatus), after=query.uuid("after"), limit=limit + 1
+        )
+        page = list(found[:limit])
+        return _json(self.codec.render_exchanges(page, page[-1].exchange_id if len(found) > limit else None))
+
+    async def read_data_request(self, request: web.Request) -> web.Response:
+        caller = await self._caller(request, *_READ)
+        wait = fields.prefer_wait(request.headers, self.limits.wait_seconds_max)
+        exchange = await self.data_requests.read(caller, _id(request, "dataRequestId"), wait_seconds=wait)
+        return _json(self.codec.render_exchange(exchange))
+
+    async def file(self, request: web.Request) -> web.Response:
+        caller = await self._caller(request, *_READ)
+        report = await self.data_requests.file(
+            caller, _id(request, "dataRequestId"), request.match_info["name"]
+        )
+        return web.Response(body=report.jws.encode(), content_type="application/jose")
+
+    async def receive(self, request: web.Request) -> web.Response:
+        caller = await self._caller(request, *_READ)
+        file_hash, response_id = self.codec.parse_reception(await self._json(request))
+        exchange = await self.data_requests.receive(
+            caller, _id(request, "dataRequestId"), file_hash=file_hash, response_id=response_id
+        )
+        return _json(self.codec.render_exchange(exchange))
+
+    async def cancel(self, request: web.Request) -> web.Response:
+        caller = await self._caller(request, *_READ)
+        if request.body_exists:
+            self.codec.parse_cancellation(await self._json(request))
+        return _json(
+            self.codec.render_exchange(await self.data_requests.cancel(caller, _id(request, "dataRequestId")))
+        )
+
+    # --- digests, notices ----------------------------------------------------------------------------------
+
+    async def digests(self, request: web.Request) -> web.Response:
+        await self._caller(request, scopes.CONSENTS, *_READ)
+        require_media_type(request, "application/octet-stream")
+        hasher = Hasher()
+        async for chunk in chunks(
+            request,
+            bytes_max=self.limits.digest_bytes_max,
+            timeout_seconds=self.limits.body_timeout_seconds,
+        ):
+            hasher.update(chunk)
+        return _json(self.codec.render_digests(hasher.size, hasher.digests()))
+
+    async def list_notices(self, request: web.Request) -> web.Response:
+        caller = await self._caller(request, scopes.NOTICES)
+        query = fields.Query(request.query, "after", "wait", "limit")
+        after = query.number("after", 0, least=0, most=2**53 - 1)
+        wait = query.number("wait", 0, least=0, most=86_400)
+        found = await self.notices.since(
+            caller,
+            after=after,
+            limit=self._limit(query),
+            wait_seconds=min(float(wait), self.limits.wait_seconds_max),
+        )
+        return _json(self.codec.render_notices(found, found[-1].sequence if found else after))
+
+    # --- shared --------------------------------------------------------------------------------------------
+
+    async def _caller(self, request: web.Request, *any_scope: str) -> Caller:
+        """Everything that is checked before the body is read."""
+        arrival = Arrival(
+            certificate=peer_certificate(request.transport),
+            route=f"{request.method} {route_template(request)}",
+            interaction=request[INTERACTION],
+            trace=request[TRACE],
+        )
+        admitted = await self.admission.admit(arrival, Role.BANK)
+        request[RESPONSE_FIELDS] = rate_fields(admitted.allowances)
+        return await self.admission.authorise(admitted, fields.bearer(request.headers), *any_scope)
+
+    async def _json(self, request: web.Request, bytes_max: int | None = None) -> bytes:
+        require_media_type(request, _JSON)
+        return await read_body(
+            request,
+            bytes_max=bytes_max or self.limits.body_bytes_max,
+            timeout_seconds=self.limits.body_timeout_seconds,
+        )
+
+    def _limit(self, query: fields.Query) -> int:
+        most = self.limits.page_items_max
+        return query.number("limit", min(50, most), least=1, most=most)
+
+
+def _id(request: web.Request, name: str) -> str:
+    """The id in the path; what is no UUID does not exist."""
+    found = fields.as_uuid(request.match_info[name])
+    if found is None:
+        raise NotFound()
+    return found
+
+
+def _accepted(exchange: Exchange) -> int:
+    return 202 if exchange.status in OPEN_EXCHANGE else 200
+
+
+def _json(body: bytes, *, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
+    return web.Response(body=body, status=status, headers=headers, content_type=_JSON)

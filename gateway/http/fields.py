@@ -1,0 +1,102 @@
+"""Header fields and query parameters as the bank API reads them: strict, bounded, and never echoed."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from enum import Enum
+from typing import TypeVar
+
+from multidict import MultiMapping
+
+from gateway.errors import IdempotencyKeyMissing, SchemaInvalid, TokenInvalid, Violation
+
+_BEARER = re.compile(r"[Bb][Ee][Aa][Rr][Ee][Rr] +([A-Za-z0-9\-._~+/]+=*)")  # RFC 6750 §2.1
+_KEY = re.compile(r"[\x21-\x7e]{1,255}")
+_WAIT = re.compile(r"(?i)wait\s*=\s*\"?([0-9]{1,6})\"?")
+_NUMBER = re.compile(r"[0-9]{1,15}")
+
+Status = TypeVar("Status", bound=Enum)
+
+
+def bearer(headers: MultiMapping[str]) -> str | None:
+    """The access token of the Authorization field, or None without the field. Raises TokenInvalid for another scheme."""
+    value = headers.get("Authorization")
+    if value is None:
+        return None
+    matched = _BEARER.fullmatch(value)
+    if matched is None:
+        raise TokenInvalid(private="scheme")
+    return matched[1]
+
+
+def idempotency_key(headers: MultiMapping[str]) -> str:
+    """The Idempotency-Key field: 1 to 255 visible ASCII characters."""
+    value = headers.get("Idempotency-Key")
+    if value is None:
+        raise IdempotencyKeyMissing()
+    if _KEY.fullmatch(value) is None:
+        raise invalid("/header/Idempotency-Key", "pattern", "must be 1 to 255 visible ASCII characters")
+    return value
+
+
+def prefer_wait(headers: MultiMapping[str], seconds_max: float) -> float:
+    """Seconds of `Prefer: wait` (RFC 7240 §4.3), cut to the limit; 0 without it. Other preferences are ignored (§2)."""
+    for field in headers.getall("Prefer", []):
+        for preference in field.split(","):
+            matched = _WAIT.fullmatch(preference.split(";")[0].strip())
+            if matched:
+                return min(float(matched[1]), seconds_max)
+    return 0.0
+
+
+class Query:
+    """The query string's parameters: each at most once, none unknown."""
+
+    def __init__(self, query: MultiMapping[str], *known: str) -> None:
+        for name in query:
+            if name not in known:
+                raise invalid("/query", "additionalProperties", "has a parameter that this route does not know")
+            if len(query.getall(name)) > 1:
+                raise invalid(f"/query/{name}", "uniqueItems", "is given more than once")
+        self._query = query
+
+    def number(self, name: str, default: int, *, least: int, most: int) -> int:
+        value = self._query.get(name)
+        if value is None:
+            return default
+        if _NUMBER.fullmatch(value) is None or not least <= int(value) <= most:
+            raise invalid(f"/query/{name}", "range", f"must be a whole number from {least} to {most}")
+        return int(value)
+
+    def uuid(self, name: str) -> str | None:
+        value = self._query.get(name)
+        if value is None:
+            return None
+        parsed = as_uuid(value)
+        if parsed is None:
+            raise invalid(f"/query/{name}", "format", "must be a UUID")
+        return parsed
+
+    def one_of(self, name: str, kind: type[Status]) -> Status | None:
+        value = self._query.get(name)
+        if value is None:
+            return None
+        try:
+            return kind(value)
+        except ValueError as error:
+            raise invalid(f"/query/{name}", "enum", "must be a value of its code list") from error
+
+
+def as_uuid(value: str) -> str | None:
+    """The UUID in its canonical form, or None. Only the 36-character form counts."""
+    if len(value) != 36:
+        return None
+    try:
+        return str(uuid.UUID(value))
+    except ValueError:
+        return None
+
+
+def invalid(pointer: str, keyword: str, message: str) -> SchemaInvalid:
+    return SchemaInvalid(violations=(Violation(pointer, keyword, message),))
