@@ -122,6 +122,9 @@ def _validated(
     except ValidationError as error:
         # The input is left out: a value could be a pasted secret.
         items = error.errors(include_input=False, include_url=False)
+    # A list whose items are wrong counts as empty for pydantic: only the items are the mistake.
+    wrong = {item["loc"][:length] for item in items for length in range(len(item["loc"]))}
+    items = [item for item in items if item["type"] != "too_short" or item["loc"] not in wrong]
     return None, [
         (_where(tuple(str(part) for part in item["loc"]), variables), item["msg"].removeprefix("Value error, "))
         for item in items
