@@ -1,0 +1,131 @@
+"""Compact JWS (RFC 7515) with ES256 by a key that we know already: the one way in which `dvp/v1` signs anything.
+
+Nothing in a header chooses the algorithm or the key material: `kid` selects among given keys, all else must be equal
+to what is expected (RFC 8725 §3.1, §3.11).
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Mapping
+from typing import Protocol
+
+import orjson
+from joserfc import jws
+from joserfc.errors import JoseError
+from joserfc.jwk import ECKey
+
+KeySet = Mapping[str, ECKey]
+"""Public P-256 keys by `kid`."""
+
+_ALGORITHMS = ["ES256"]
+_REGISTRY = jws.JWSRegistry(algorithms=_ALGORITHMS)
+_HEADER_BYTES_MAX = 1024
+_HEADER_MEMBERS = {"alg", "kid", "typ"}
+_SIGNATURE_BYTES = 64
+
+
+class Signer(Protocol):
+    """What is needed of `ports.Signer`: a compact JWS with `alg` and `kid` added to the header."""
+
+    def sign_jws(self, header: dict[str, str], payload: bytes) -> str: ...
+
+
+class SignatureError(Exception):
+    """`reason` is TYPE, ALGORITHM or SIGNATURE; nothing of the token is in the text."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+def key_set(jwks: bytes) -> dict[str, ECKey]:
+    """The keys of a JWK Set (RFC 7517) document. Raises ValueError for anything but public P-256 keys with own kids."""
+    document = orjson.loads(jwks)
+    if not isinstance(document, dict) or not isinstance(document.get("keys"), list) or not document["keys"]:
+        raise ValueError("not a JWK Set with keys")
+    keys: dict[str, ECKey] = {}
+    for jwk in document["keys"]:
+        if not isinstance(jwk, dict) or jwk.get("kty") != "EC" or jwk.get("crv") != "P-256" or "d" in jwk:
+            raise ValueError("every key must be a public P-256 key")
+        kid = jwk.get("kid")
+        if not isinstance(kid, str) or not kid or kid in keys:
+            raise ValueError("every key needs its own kid")
+        try:
+            keys[kid] = ECKey.import_key(jwk)
+        except (JoseError, ValueError, TypeError) as error:
+            raise ValueError("a key is not a point of P-256") from error
+    return keys
+
+
+def sign(signer: Signer, typ: str, payload: bytes) -> str:
+    """Compact JWS of this type."""
+    return signer.sign_jws({"typ": typ}, payload)
+
+
+def sign_detached(signer: Signer, typ: str, payload: bytes) -> str:
+    """The same with the payload left out (RFC 7515 appendix F): `header..signature`."""
+    header, _, signature = signer.sign_jws({"typ": typ}, payload).split(".")
+    return f"{header}..{signature}"
+
+
+def verify(token: bytes, keys: KeySet, typ: str) -> bytes:
+    """The signed payload. Raises SignatureError.
+
+    The text must be the one base64url form of what it says (RFC 4648 §3.5): no second token verifies alike.
+    """
+    parts = token.split(b".")
+    if len(parts) != 3:
+        raise SignatureError("TYPE")
+    header, payload, signature = parts
+    key = _key(header, keys, typ)
+    if len(_decoded(signature)) != _SIGNATURE_BYTES:
+        raise SignatureError("SIGNATURE")
+    decoded = _decoded(payload)
+    try:
+        jws.deserialize_compact(token, key, registry=_REGISTRY)
+    except (JoseError, ValueError) as error:
+        raise SignatureError("SIGNATURE") from error
+    return decoded
+
+
+def verify_detached(token: str, payload: bytes, keys: KeySet, typ: str) -> bool:
+    """Whether `header..signature` is a signature of this type over `payload` by one of the keys."""
+    header, separator, signature = token.partition("..")
+    if not separator or not token.isascii():
+        return False
+    attached = b".".join((header.encode(), base64.urlsafe_b64encode(payload).rstrip(b"="), signature.encode()))
+    try:
+        verify(attached, keys, typ)
+    except SignatureError:
+        return False
+    return True
+
+
+def _key(segment: bytes, keys: KeySet, typ: str) -> ECKey:
+    if len(segment) > _HEADER_BYTES_MAX:
+        raise SignatureError("TYPE")
+    try:
+        header = orjson.loads(_decoded(segment))
+    except orjson.JSONDecodeError as error:
+        raise SignatureError("TYPE") from error
+    # Exactly these members: jwk, jku, x5c, x5u, crit and b64 would let the message speak about its own keys and form.
+    if not isinstance(header, dict) or header.keys() != _HEADER_MEMBERS or header["typ"] != typ:
+        raise SignatureError("TYPE")
+    if header["alg"] not in _ALGORITHMS:
+        raise SignatureError("ALGORITHM")
+    key = keys.get(header["kid"]) if isinstance(header["kid"], str) else None
+    if key is None:
+        raise SignatureError("SIGNATURE")
+    return key
+
+
+def _decoded(segment: bytes) -> bytes:
+    try:
+        data = base64.urlsafe_b64decode(segment + b"=" * (-len(segment) % 4))
+    except (binascii.Error, ValueError) as error:
+        raise SignatureError("SIGNATURE") from error
+    if base64.urlsafe_b64encode(data).rstrip(b"=") != segment:
+        raise SignatureError("SIGNATURE")
+    return data
