@@ -1,0 +1,99 @@
+"""Keys in files: signing (ES256), sealing (AES-256-GCM), and secrets. Read once, at start.
+
+A key file that others may read or write is refused; its bytes are in no message.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
+from joserfc import jws
+from joserfc.jwk import ECKey
+
+_NONCE_BYTES = 12  # 96 bit, NIST SP 800-38D §8.2.2: random, so at most 2^32 values under one key
+_KEY_BYTES = 32
+_KEY_FILE_BYTES_MAX = 64 * 1024
+
+
+class KeyFileRefused(ValueError):
+    """A key file that cannot be used, and why."""
+
+
+def read_secret(path: Path, *, bytes_min: int = _KEY_BYTES) -> bytes:
+    """A symmetric key: the file's bytes, or what they spell when they are hex digits. Raises KeyFileRefused."""
+    data = _read(path)
+    try:
+        secret = bytes.fromhex(data.decode("ascii"))
+    except ValueError:
+        secret = data  # UnicodeDecodeError is one too: not text, so it is the key itself
+    if len(secret) < bytes_min:
+        raise KeyFileRefused(f"{path}: holds {len(secret)} bytes, needs {bytes_min} random ones (or their hex digits)")
+    return secret
+
+
+class FileSigner:
+    """See `ports.Signer`. The file is an unencrypted PEM private key on P-256."""
+
+    def __init__(self, path: Path, key_id: str) -> None:
+        self.key_id = key_id
+        self._key = _p256(path)
+
+    def sign_jws(self, header: dict[str, str], payload: bytes) -> str:
+        protected = {"alg": "ES256", "kid": self.key_id} | header
+        if protected["alg"] != "ES256" or protected["kid"] != self.key_id:
+            raise ValueError("alg and kid are the signer's to say")
+        return jws.serialize_compact(protected, payload, self._key, algorithms=["ES256"])
+
+
+class AesGcmSealer:
+    """See `ports.Sealer`. Sealed bytes are nonce, ciphertext and tag."""
+
+    def __init__(self, path: Path) -> None:
+        key = read_secret(path)
+        if len(key) != _KEY_BYTES:
+            raise KeyFileRefused(f"{path}: AES-256 takes exactly {_KEY_BYTES} bytes, not {len(key)}")
+        self._cipher = AESGCM(key)
+
+    def seal(self, text: str, *, context: str) -> bytes:
+        nonce = os.urandom(_NONCE_BYTES)
+        return nonce + self._cipher.encrypt(nonce, text.encode(), context.encode())
+
+    def open(self, sealed: bytes, *, context: str) -> str:
+        try:
+            text = self._cipher.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], context.encode())
+        except InvalidTag as error:
+            raise ValueError("sealed value, its context or the key does not fit") from error
+        return text.decode()
+
+
+def _p256(path: Path) -> ECKey:
+    try:
+        key = load_pem_private_key(_read(path), password=None)
+    except (ValueError, TypeError) as error:
+        if isinstance(error, KeyFileRefused):
+            raise
+        raise KeyFileRefused(f"{path}: is not an unencrypted PEM private key") from error
+    if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, ec.SECP256R1):
+        raise KeyFileRefused(f"{path}: is not a P-256 key")
+    return ECKey.import_key(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+
+
+def _read(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            mode = os.fstat(file.fileno()).st_mode
+            data = file.read(_KEY_FILE_BYTES_MAX + 1)
+    except OSError as error:
+        raise KeyFileRefused(f"{path}: cannot be read: {error.strerror}") from error
+    # Group read stays allowed: Kubernetes mounts secrets as 0440 for the pod's fsGroup.
+    if mode & (stat.S_IROTH | stat.S_IWOTH | stat.S_IWGRP):
+        raise KeyFileRefused(f"{path}: others may read or write it; run `chmod 600 {path}`")
+    if len(data) > _KEY_FILE_BYTES_MAX:
+        raise KeyFileRefused(f"{path}: is larger than {_KEY_FILE_BYTES_MAX} bytes")
+    return data

@@ -1,0 +1,226 @@
+"""The unit of work of the store: what a batch of changes needs is loaded and locked at once, the decisions run on it
+in memory, and all that they wrote is written at once.
+
+Five statements serve a hundred callers. Locks are taken in one order (consents by id, exchanges by id, the notice
+counter), so that replicas on one PostgreSQL never wait for each other in a circle.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+from sqlalchemy import BindParameter, Connection, Select, bindparam, insert, select, update
+
+from adapters.sql import rows, tables
+from gateway.audit.record import Record
+from gateway.core.model import Consent, Exchange
+from gateway.errors import ConsentNotFound, IdempotencyConflict, StateConflict
+from gateway.ports import (
+    AcceptDecision,
+    Accepted,
+    AdvanceDecision,
+    ConsentDecision,
+    ConsentStep,
+    Idempotency,
+    NewNotice,
+    Sealer,
+)
+
+_Made = TypeVar("_Made", Consent, Exchange)
+
+_CONSENT = [tables.consents.c[name] for name in rows.CONSENT_COLUMNS]
+_EXCHANGE = [tables.exchanges.c[name] for name in rows.EXCHANGE_COLUMNS]
+_KEYS: BindParameter[Any] = bindparam("keys", expanding=True)
+
+_LOCK_CONSENTS = (
+    select(*_CONSENT)
+    .where(tables.consents.c.consent_id.in_(_KEYS))
+    .order_by(tables.consents.c.consent_id)
+    .with_for_update()
+)
+_LOCK_EXCHANGES = (
+    select(tables.exchanges.c.exchange_id, tables.exchanges.c.version)
+    .where(tables.exchanges.c.exchange_id.in_(_KEYS))
+    .order_by(tables.exchanges.c.exchange_id)
+    .with_for_update()
+)
+_SUBMITTED = select(tables.consents.c.idempotency_key, tables.consents.c.fingerprint, *_CONSENT).where(
+    tables.consents.c.idempotency_key.in_(_KEYS)
+)
+_ACCEPTED = select(tables.exchanges.c.idempotency_key, tables.exchanges.c.fingerprint, *_EXCHANGE).where(
+    tables.exchanges.c.idempotency_key.in_(_KEYS)
+)
+_INSERT_CONSENT = insert(tables.consents)
+_INSERT_EXCHANGE = insert(tables.exchanges)
+_INSERT_NOTICE = insert(tables.notices)
+_INSERT_RECORD = insert(tables.outbox)
+_SAVE_CONSENT = (
+    update(tables.consents)
+    .where(tables.consents.c.consent_id == bindparam("row_id"))
+    .values({name: bindparam(name) for name in ("status", "reserved", "used", "reject_code", "updated_at")})
+)
+_SAVE_EXCHANGE = (
+    update(tables.exchanges)
+    .where(tables.exchanges.c.exchange_id == bindparam("row_id"))
+    .values(
+        {
+            name: bindparam(name)
+            for name in (
+                "status",
+                "version",
+                "next_attempt_at",
+                "lease_until",
+                "lease_owner",
+                "evidence_id",
+                "progress",
+            )
+        }
+    )
+)
+_COUNT_NOTICES = (
+    update(tables.counters)
+    .where(tables.counters.c.name == "notices")
+    .values(value=tables.counters.c.value + bindparam("added"))
+    .returning(tables.counters.c.value)
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """One change: what must be loaded for it, and the step itself.
+
+    `apply` refuses (raises) before it changes anything in the work.
+    """
+
+    apply: Callable[[Work], Any]
+    consent_id: str | None = None
+    exchange_id: str | None = None
+    consent_key: str | None = None  # idempotency keys
+    exchange_key: str | None = None
+
+
+class Work:
+    """One transaction's working set."""
+
+    def __init__(self, connection: Connection, sealer: Sealer, lease_owner: str) -> None:
+        self._connection = connection
+        self._sealer = sealer
+        self._lease_owner = lease_owner
+        self._consents: dict[str, Consent] = {}
+        self._versions: dict[str, int] = {}
+        self._submitted: dict[str, tuple[str, Consent]] = {}
+        self._accepted: dict[str, tuple[str, Exchange]] = {}
+        self._new_consents: list[rows.Values] = []
+        self._new_exchanges: list[rows.Values] = []
+        self._changed_consents: set[str] = set()
+        self._changed_exchanges: list[rows.Values] = []
+        self._notices: list[NewNotice] = []
+        self._records: list[Record] = []
+
+    def load(self, changes: Sequence[Change]) -> None:
+        for row in self._rows(_SUBMITTED, (change.consent_key for change in changes)):
+            self._submitted[row[0]] = row[1], rows.consent(row[2:], self._sealer)
+        for row in self._rows(_ACCEPTED, (change.exchange_key for change in changes)):
+            self._accepted[row[0]] = row[1], rows.exchange(row[2:], self._sealer)
+        for row in self._rows(_LOCK_CONSENTS, (change.consent_id for change in changes)):
+            self._consents[row[0]] = rows.consent(row, self._sealer)
+        for row in self._rows(_LOCK_EXCHANGES, (change.exchange_id for change in changes)):
+            self._versions[row[0]] = row[1]
+
+    def flush(self) -> None:
+        """Two writers of one idempotency key on different replicas meet here: the second is undone by the unique
+        column, and finds the first one's row when it runs again."""
+        changed = [rows.consent_state(self._consents[consent_id]) for consent_id in sorted(self._changed_consents)]
+        for statement, values in (
+            (_INSERT_CONSENT, self._new_consents),
+            (_SAVE_CONSENT, changed),
+            (_INSERT_EXCHANGE, self._new_exchanges),
+            (_SAVE_EXCHANGE, self._changed_exchanges),
+            (_INSERT_RECORD, [{"record": rows.record_data(record)} for record in self._records]),
+        ):
+            if values:
+                self._connection.execute(statement, values)
+        if self._notices:
+            last = self._connection.execute(_COUNT_NOTICES, {"added": len(self._notices)}).scalar_one()
+            first = last - len(self._notices) + 1
+            self._connection.execute(
+                _INSERT_NOTICE, [rows.notice_row(number, notice) for number, notice in enumerate(self._notices, first)]
+            )
+
+    def submit(self, step: ConsentStep, idempotency: Idempotency) -> Consent:
+        earlier = self._submitted.get(idempotency.key)
+        if earlier is not None:
+            return _same(earlier, idempotency)
+        self._new_consents.append(rows.consent_row(step.consent, idempotency, self._sealer))
+        self._submitted[idempotency.key] = idempotency.fingerprint, step.consent
+        self.add(step.notices, step.records)
+        return step.consent
+
+    def change_consent(self, consent_id: str, decide: ConsentDecision) -> Consent:
+        consent = self._consents.get(consent_id)
+        if consent is None:
+            raise ConsentNotFound()
+        step = decide(consent)
+        if step is None:
+            return consent
+        self._save_consent(step.consent)
+        self.add(step.notices, step.records)
+        return step.consent
+
+    def accept(
+        self, consent_id: str, idempotency: Idempotency, *, lease_until: float, decide: AcceptDecision
+    ) -> Accepted:
+        earlier = self._accepted.get(idempotency.key)
+        if earlier is not None:
+            return Accepted(exchange=_same(earlier, idempotency), replayed=True)
+        step = decide(self._consents.get(consent_id))
+        self._new_exchanges.append(
+            rows.exchange_row(
+                step.exchange,
+                idempotency,
+                lease_until=lease_until,
+                lease_owner=self._lease_owner,
+                sealer=self._sealer,
+            )
+        )
+        self._accepted[idempotency.key] = idempotency.fingerprint, step.exchange
+        if step.consent is not None:
+            self._save_consent(step.consent)
+        self.add(step.notices, step.records)
+        return Accepted(exchange=step.exchange, replayed=False)
+
+    def advance(self, exchange: Exchange, decide: AdvanceDecision, *, lease_until: float) -> Exchange:
+        if self._versions.get(exchange.exchange_id) != exchange.version:
+            raise StateConflict()
+        step = decide(self._consents.get(exchange.consent_id))
+        saved = replace(step.exchange, version=exchange.version + 1)
+        self._changed_exchanges.append(
+            rows.exchange_state(saved, lease_until=lease_until, lease_owner=self._lease_owner)
+        )
+        self._versions[exchange.exchange_id] = saved.version
+        if step.consent is not None:
+            self._save_consent(step.consent)
+        self.add(step.notices, step.records)
+        return saved
+
+    def add(self, notices: Iterable[NewNotice], records: Iterable[Record]) -> None:
+        self._notices.extend(notices)
+        self._records.extend(records)
+
+    def _save_consent(self, consent: Consent) -> None:
+        if self._consents.get(consent.consent_id) != consent:
+            self._consents[consent.consent_id] = consent
+            self._changed_consents.add(consent.consent_id)
+
+    def _rows(self, statement: Select[Any], keys: Iterable[str | None]) -> Sequence[rows.Row]:
+        wanted = sorted({key for key in keys if key is not None})
+        return self._connection.execute(statement, {"keys": wanted}).all() if wanted else ()
+
+
+def _same(earlier: tuple[str, _Made], idempotency: Idempotency) -> _Made:
+    fingerprint, made = earlier
+    if fingerprint != idempotency.fingerprint:
+        raise IdempotencyConflict()
+    return made

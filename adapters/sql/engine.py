@@ -1,0 +1,119 @@
+"""Engines as this product needs them: SQLite durable and with its checkpoints elsewhere; PostgreSQL with time limits.
+
+An engine has no pool: who works with the database owns one connection and its thread.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.pool import ConnectionPoolEntry, NullPool
+
+_WAL_PAGES_MAX = 16_384  # 64 MiB at 4 KiB a page
+
+
+def create(url: str | URL, *, reads_only: bool = False, timeout_seconds: float = 5.0) -> Engine:
+    """An engine whose transactions are ready to write (or only read). `timeout_seconds`: to connect, and to wait for
+    a lock. Raises ValueError for another database than SQLite in a file or PostgreSQL."""
+    parsed = make_url(url)
+    if parsed.get_backend_name() == "sqlite":
+        return _sqlite(parsed, reads_only=reads_only, timeout_seconds=timeout_seconds)
+    if parsed.get_backend_name() == "postgresql":
+        return _postgresql(parsed, reads_only=reads_only, timeout_seconds=timeout_seconds)
+    raise ValueError(f"database {parsed.get_backend_name()} is not supported: use sqlite or postgresql")
+
+
+def _sqlite(url: URL, *, reads_only: bool, timeout_seconds: float) -> Engine:
+    if url.database in {None, "", ":memory:"}:
+        raise ValueError("SQLite needs a file: several connections work on one database")
+    # hide_parameters: errors carry the statement, never the values.
+    engine = create_engine(url, poolclass=NullPool, hide_parameters=True, connect_args={"timeout": timeout_seconds})
+
+    @event.listens_for(engine, "connect")
+    def prepare(connection: Any, _entry: ConnectionPoolEntry) -> None:
+        connection.isolation_level = None  # sqlite3 begins nothing by itself; `begin` below does
+        for pragma in (
+            "journal_mode = WAL",
+            "synchronous = FULL",  # NORMAL would acknowledge commits that a power cut takes back
+            "foreign_keys = ON",
+            # A checkpoint inside a commit made the waiting callers wait for its syncs too; see Checkpointer.
+            "wal_autocheckpoint = 0",
+            f"query_only = {'ON' if reads_only else 'OFF'}",
+        ):
+            connection.execute(f"PRAGMA {pragma}")
+
+    # IMMEDIATE: a transaction that first reads and then cannot get the write lock would have to fail in its middle.
+    begin = "BEGIN" if reads_only else "BEGIN IMMEDIATE"
+
+    @event.listens_for(engine, "begin")
+    def begins(connection: Connection) -> None:
+        connection.exec_driver_sql(begin)
+
+    return engine
+
+
+def _postgresql(url: URL, *, reads_only: bool, timeout_seconds: float) -> Engine:
+    milliseconds = int(timeout_seconds * 1000)
+    options = [
+        f"-c lock_timeout={milliseconds}",
+        f"-c statement_timeout={2 * milliseconds}",
+        f"-c idle_in_transaction_session_timeout={2 * milliseconds}",
+        f"-c default_transaction_read_only={'on' if reads_only else 'off'}",
+        "-c synchronous_commit=on",
+    ]
+    return create_engine(
+        url.set(drivername="postgresql+psycopg"),
+        poolclass=NullPool,
+        hide_parameters=True,
+        isolation_level="READ COMMITTED",  # a row that was waited for is read as its last writer left it
+        connect_args={
+            "connect_timeout": max(2, round(timeout_seconds)),
+            "options": " ".join(options),
+            "tcp_user_timeout": 2 * milliseconds,  # a peer that vanished, ms
+        },
+    )
+
+
+class Checkpointer:
+    """Moves SQLite's write-ahead log into its file on a connection and thread of its own.
+
+    A crash at any point loses nothing: what was not moved is still in the log. Does nothing on PostgreSQL.
+    """
+
+    def __init__(self, engine: Engine, *, interval_seconds: float = 1.0) -> None:
+        self._engine = engine
+        self._interval_seconds = interval_seconds
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="wal-checkpoint", daemon=True)
+        self._started = False
+
+    def start(self) -> None:
+        if self._engine.dialect.name == "sqlite":
+            self._started = True
+            self._thread.start()
+
+    def close(self) -> None:
+        """Blocks until the checkpoint under way is done."""
+        self._stop.set()
+        if self._started:
+            self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stop.wait(self._interval_seconds):
+            try:
+                self._checkpoint()
+            except SQLAlchemyError:
+                # A locked or full disk shows to the writers, who report it; the log just grows until the next try.
+                continue
+
+    def _checkpoint(self) -> None:
+        with self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            _busy, pages, moved = connection.exec_driver_sql("PRAGMA wal_checkpoint(PASSIVE)").one()
+            # PASSIVE never makes a writer wait, but under steady load the log may never be wholly moved and grows.
+            # RESTART waits for the writer once, and the log starts from its beginning.
+            if pages > _WAL_PAGES_MAX and moved == pages:
+                connection.exec_driver_sql("PRAGMA wal_checkpoint(RESTART)")
