@@ -36,14 +36,14 @@ MESSAGE_SCHEMAS = {
 
 
 class EnvelopeError(Exception):
-    """A message that must not be believed. `reason_code` says why; nothing of the message is in the text.
+    """A message that must not be believed. `reason` says why; nothing of the message is in the text.
 
     SIZE, TYPE, ALGORITHM, SIGNATURE, SCHEMA, VERSION, SENDER, RECEIVER, FUTURE, STALE, LIFETIME, REFERENCE.
     """
 
-    def __init__(self, reason_code: str) -> None:
-        super().__init__(reason_code)
-        self.reason_code = reason_code
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -195,8 +195,13 @@ def revocation_from(body: Mapping[str, Any]) -> EvidenceRevocation:
     return EvidenceRevocation(evidence_id=body["evidenceId"], reason=body["reason"], revoked_at=body["revokedAt"])
 
 
-def reply_body(code: str, *, retryable: bool = False, retry_after_seconds: int | None = None) -> dict[str, Any]:
-    """`Ack` or `ErrorResponse`. `code` is one of ours, in capitals."""
+def ack_body() -> dict[str, Any]:
+    """`Ack`: received and understood."""
+    return {"code": "ACCEPTED", "retryable": False}
+
+
+def error_body(code: str, *, retryable: bool, retry_after_seconds: int | None = None) -> dict[str, Any]:
+    """`ErrorResponse`. `code` is a bounded name in capitals, never a text."""
     body: dict[str, Any] = {"code": code, "retryable": retryable}
     if retry_after_seconds is not None:
         body["retryAfter"] = retry_after_seconds
