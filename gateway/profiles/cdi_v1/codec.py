@@ -28,13 +28,21 @@ class CdiV1:
         self._public_url = public_url
         self._gateway_id = gateway_id
 
+    def consent_url(self, consent_id: str) -> str:
+        """`Location` of a consent."""
+        return f"{self._public_url}/cdi/v1/consents/{consent_id}"
+
+    def exchange_url(self, exchange_id: str) -> str:
+        """`Location` of a data request."""
+        return f"{self._public_url}/cdi/v1/data-requests/{exchange_id}"
+
     def parse_consent_request(self, body: bytes) -> ConsentRequest:
         return parsing.consent_request(self._parse("consent-request", body))
 
     def parse_data_request(self, body: bytes) -> DataRequest:
         return parsing.data_request(self._parse("data-request-request", body))
 
-    def parse_batch(self, body: bytes, *, items_max: int) -> list[DataRequest | GatewayError]:
+    def parse_batch(self, body: bytes, items_max: int) -> list[DataRequest | GatewayError]:
         """One result per item, in order. Raises SchemaInvalid or TooLarge for the batch as a whole."""
         items = self._parse("data-request-batch", body)["requests"]
         if len(items) > items_max:
