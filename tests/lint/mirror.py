@@ -1,0 +1,85 @@
+"""House rules about the tests, run by `make check`: each source file has its test file, and each test asserts.
+
+`gateway/core/x.py` is tested in `tests/unit/core/test_x.py` (or `test_x_<aspect>.py`), `adapters/a/b.py` in
+`tests/unit/adapters/a/test_b.py`. What a contract suite tests instead is named in `COVERED`, with the reason.
+"""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+SOURCES = ("gateway", "adapters", "schemas")
+
+COVERED: dict[str, tuple[str, str]] = {}
+"""Source file: (test file, why it is tested there)."""
+
+
+def problems(root: Path) -> Iterator[str]:
+    """Every broken rule, one line each."""
+    expected: set[tuple[Path, str]] = set()
+    for source in sorted(file for name in SOURCES for file in (root / name).rglob("*.py")):
+        path = source.relative_to(root)
+        folder, name = _place(path)
+        expected.add((folder, name))
+        if path.as_posix() in COVERED or not _needs_test(source, path):
+            continue
+        if not any(_mirrors(test, name) for test in (root / folder).glob("test_*.py")):
+            yield f"{path}: no test file {folder / f'test_{name}.py'}"
+    for covered, (test, reason) in COVERED.items():
+        if not (root / covered).is_file() or not (root / test).is_file() or not reason:
+            yield f"{covered}: named in COVERED, but it, its test file or the reason is missing"
+    for test in sorted((root / "tests").rglob("test_*.py")):
+        path = test.relative_to(root)
+        if path.parts[1] == "unit" and not any(
+            folder == path.parent and _mirrors(test, name) for folder, name in expected
+        ):
+            yield f"{path}: mirrors no source file"
+        if not _asserts(test):
+            yield f"{path}: asserts nothing"
+
+
+def _place(path: Path) -> tuple[Path, str]:
+    """Folder and name of the test; a package's own code is tested like a module of the package's name."""
+    parts = path.parts[1:] if path.parts[0] == "gateway" else path.parts
+    if path.name == "__init__.py":
+        parts = parts[:-1] or ("gateway.py",)
+    return Path("tests", "unit", *parts[:-1]), parts[-1].removesuffix(".py").strip("_")
+
+
+def _mirrors(test: Path, name: str) -> bool:
+    return test.stem == f"test_{name}" or test.stem.startswith(f"test_{name}_")
+
+
+def _needs_test(source: Path, path: Path) -> bool:
+    # A migration is exercised by every test that opens a database, and never edited.
+    if "migrations" in path.parts and path.name != "__init__.py":
+        return False
+    # Names, values and Protocols have nothing to test: no function with more than its docstring.
+    return any(
+        isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and any(not (isinstance(line, ast.Expr) and isinstance(line.value, ast.Constant)) for line in node.body)
+        for node in ast.walk(ast.parse(source.read_text("utf-8")))
+    )
+
+
+def _asserts(test: Path) -> bool:
+    for node in ast.walk(ast.parse(test.read_text("utf-8"))):
+        if isinstance(node, ast.Assert):
+            return True
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in {"pytest.raises", "pytest.fail"}:
+            return True
+    # The tests of a contract suite are inherited, assertions included.
+    return "Contract)" in test.read_text("utf-8")
+
+
+def main() -> int:
+    found = list(problems(Path(__file__).parents[2]))
+    sys.stderr.writelines(f"{line}\n" for line in found)
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
