@@ -132,11 +132,12 @@ def _validated(
 
 
 def _where(path: tuple[str, ...], variables: Mapping[tuple[str, ...], str]) -> str:
-    """The dotted path, or the environment variable that set this value or the one around it."""
+    """The dotted path, or the environment variable that set this value, the one around it or one within."""
     for length in range(len(path), 0, -1):
         if path[:length] in variables:
             return ".".join((variables[path[:length]], *path[length:]))
-    return ".".join(path)
+    within = (variable for full, variable in variables.items() if full[: len(path)] == path)
+    return next(within, ".".join(path))
 
 
 def _in_folder(settings: Settings, folder: Path) -> Settings:

@@ -97,7 +97,8 @@ def test_password_in_a_database_url_is_refused_and_not_repeated(url: str) -> Non
 
 
 @pytest.mark.parametrize(
-    "url", ["sqlite:////var/lib/gateway.db", "postgresql+psycopg://gateway@db.example:5432/gateway?passfile=/run/pgpass"]
+    "url",
+    ["sqlite:////var/lib/gateway.db", "postgresql+psycopg://gateway@db.example:5432/gateway?passfile=/run/pgpass"],
 )
 def test_database_urls_of_both_engines_are_accepted(url: str) -> None:
     assert Store(url=url).url == url
