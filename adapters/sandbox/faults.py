@@ -6,6 +6,7 @@ messages (without it: until changed) of that type (without it: all). `delaySecon
 
 from __future__ import annotations
 
+import uuid
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -93,3 +94,31 @@ class Faults:
                 else Fault()
             )
         return fault
+
+
+def lie(mode: Mode, message_type: str, body: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """What an authentic platform says instead. A lie about evidence needs some: without it the body stays honest."""
+    if mode is Mode.ACK:
+        return "Ack", {"code": "RECEIVED", "retryable": False}
+    if mode is Mode.SOURCE_UNAVAILABLE:
+        return "ErrorResponse", {"code": "SOURCE_UNAVAILABLE", "retryable": True}
+    if message_type != "VerificationResult":
+        return message_type, body
+    if mode is Mode.WRONG_REQUEST:
+        return message_type, {**body, "requestId": str(uuid.uuid4())}
+    if mode is Mode.BARE_MATCH:
+        bare = {name: value for name, value in body.items() if name not in {"evidence", "reason"}}
+        return message_type, {**bare, "outcome": "MATCH"}
+    if "evidence" not in body:
+        return message_type, body
+    evidence = dict(body["evidence"])
+    if mode is Mode.WRONG_DIGEST:
+        evidence["digests"] = [{**digest, "value": digest["value"][::-1]} for digest in evidence["digests"]]
+    elif mode is Mode.WRONG_ISSUER_SIGNATURE:
+        header, _, signature = evidence["issuerSignature"].partition("..")
+        evidence["issuerSignature"] = f"{header}..{'B' if signature[0] == 'A' else 'A'}{signature[1:]}"
+    elif mode is Mode.WRONG_CHAIN_PROOF:
+        proof = evidence["chain"]["proof"]
+        false = {**proof, "path": ["0" * 64, *proof["path"][1:]], "treeSize": max(2, proof["treeSize"])}
+        evidence["chain"] = {**evidence["chain"], "proof": false}
+    return message_type, {**body, "evidence": evidence}

@@ -15,16 +15,17 @@ from typing import Any
 import orjson
 
 from adapters.sandbox.files import append_line, read_json_lines, write_public
-from adapters.sandbox.signing import KeySigner
+from adapters.sandbox.signing import KeySigner, jwks
 from gateway.core.canonical import canonical
 from gateway.core.evidence import ledger_leaf, statement
 from gateway.core.merkle import inclusion_path, leaf_hash, root
 from gateway.core.model import ChainProof, ChainReference, Digest, HashAlgorithm
+from gateway.profiles.dvp_v1.signature import SignatureError, key_set, verify
+from gateway.profiles.dvp_v1.trust import HEADER_TYPE, ChainHeader, header_sign
 
 SYSTEM, GROUP, CONTRACT = "sandbox-ledger", "group0", "evidence/v1"
-HEADER_TYPE = "dvp-block+jws"
 TRANSACTIONS_MAX = 256  # a block's proofs are made in one go
-_FIRST_PREVIOUS_HASH = "0" * 64
+_FIRST_PREVIOUS_HASH = bytes(32)
 
 Transaction = Mapping[str, Any]
 """Either `{type: "evidence", evidenceId, documentType, issuerId, digests, validUntil?, issuerSignature, at}`
@@ -72,6 +73,7 @@ class Ledger:
         self._blocks_file = folder / "blocks.jsonl"
         self._waiting_file = folder / "waiting.jsonl"
         self._signer = signer
+        self._keys = key_set(jwks([signer]))
         self._previous_hash = _FIRST_PREVIOUS_HASH
         self.blocks: list[Block] = []
         for line in read_json_lines(self._blocks_file):
@@ -92,16 +94,14 @@ class Ledger:
         if not transactions:
             return None
         leaves = [leaf(transaction) for transaction in transactions]
-        header = self._signer.sign_jws(
-            {"typ": HEADER_TYPE},
-            canonical(
-                {
-                    "number": len(self.blocks),
-                    "previousHash": self._previous_hash,
-                    "time": now,
-                    "treeSize": len(leaves),
-                    "rootHash": root(leaves).hex(),
-                }
+        header = header_sign(
+            self._signer,
+            ChainHeader(
+                number=len(self.blocks),
+                previous_hash=self._previous_hash,
+                time=now,
+                tree_size=len(leaves),
+                root_hash=root(leaves),
             ),
         )
         append_line(self._blocks_file, orjson.dumps({"header": header, "transactions": transactions}))
@@ -113,17 +113,17 @@ class Ledger:
     def _link(self, header: str, transactions: tuple[Transaction, ...]) -> Block:
         number = len(self.blocks)
         try:
-            payload = orjson.loads(self._signer.payload(header))
-        except ValueError as error:
+            payload = orjson.loads(verify(header.encode(), self._keys, HEADER_TYPE))
+        except SignatureError as error:
             raise LedgerBroken(number, "its header is not signed by the ledger") from error
         leaves = tuple(leaf(transaction) for transaction in transactions)
-        if payload["number"] != number or payload["previousHash"] != self._previous_hash:
+        if payload["number"] != number or payload["previousHash"] != self._previous_hash.hex():
             raise LedgerBroken(number, "it does not follow the block before it")
         if payload["treeSize"] != len(leaves) or payload["rootHash"] != root(leaves).hex():
             raise LedgerBroken(number, "its transactions are not those of its header")
         block = Block(number=number, time=payload["time"], header=header, transactions=transactions, leaves=leaves)
         self.blocks.append(block)
-        self._previous_hash = hashlib.sha256(header.encode()).hexdigest()
+        self._previous_hash = hashlib.sha256(header.encode()).digest()
         return block
 
 

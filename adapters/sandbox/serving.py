@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import signal
 import ssl
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
+from typing import Any
 
 import uvloop
 from aiohttp import web
@@ -15,6 +16,10 @@ _SHUTDOWN_SECONDS = 2.0
 
 Site = tuple[web.Application, int, ssl.SSLContext | None]
 """An application, its port on 127.0.0.1, and its TLS context; None is plain HTTP."""
+
+
+Background = Callable[[], Coroutine[Any, Any, None]]
+"""Work beside the listeners; it runs until it is cancelled, or ends by itself."""
 
 
 def server_context(certificate: Path, key: Path, client_ca: Path | None = None) -> ssl.SSLContext:
@@ -39,12 +44,12 @@ def client_context(ca: Path, certificate: Path | None = None, key: Path | None =
     return context
 
 
-def run(sites: Sequence[Site], background: Sequence[Callable[[], Awaitable[None]]] = ()) -> None:
+def run(sites: Sequence[Site], background: Sequence[Background] = ()) -> None:
     """Serve on uvloop until SIGINT or SIGTERM; `background` runs beside and is cancelled then."""
     uvloop.run(_serve(sites, background))
 
 
-async def _serve(sites: Sequence[Site], background: Sequence[Callable[[], Awaitable[None]]]) -> None:
+async def _serve(sites: Sequence[Site], background: Sequence[Background]) -> None:
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -57,14 +62,10 @@ async def _serve(sites: Sequence[Site], background: Sequence[Callable[[], Awaita
             await runner.setup()
             await web.TCPSite(runner, "127.0.0.1", port, ssl_context=context, backlog=1024).start()
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(_forever(work)) for work in background]
+            tasks = [group.create_task(work()) for work in background]
             await stopped.wait()
             for task in tasks:
                 task.cancel()
     finally:
         for runner in runners:
             await runner.cleanup()
-
-
-async def _forever(work: Callable[[], Awaitable[None]]) -> None:
-    await work()

@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import orjson
-from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
 from adapters.sandbox.files import write_public, write_secret
 from adapters.sandbox.pki import key_pem, read_key
@@ -42,19 +41,6 @@ class KeySigner:
         r, s = decode_dss_signature(self._key.sign(signed.encode(), _ES256))
         return signed + "." + base64url(r.to_bytes(32, "big") + s.to_bytes(32, "big"))
 
-    def payload(self, jws: str) -> bytes:
-        """The payload of a compact JWS that this key has signed. Raises ValueError for any other."""
-        signed, _, signature = jws.rpartition(".")
-        raw = from_base64url(signature)
-        if len(raw) != 64:
-            raise ValueError("not a signature of ES256")
-        der = encode_dss_signature(int.from_bytes(raw[:32], "big"), int.from_bytes(raw[32:], "big"))
-        try:
-            self._key.public_key().verify(der, signed.encode(), _ES256)
-        except InvalidSignature as error:
-            raise ValueError("not signed by this key") from error
-        return from_base64url(signed.partition(".")[2])
-
     def public_jwk(self) -> dict[str, str]:
         """RFC 7517 public key."""
         point = self._key.public_key().public_numbers()
@@ -80,8 +66,3 @@ def jwks(signers: Sequence[KeySigner]) -> bytes:
 def base64url(data: bytes) -> str:
     """Without padding (RFC 7515 §2)."""
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
-
-
-def from_base64url(text: str) -> bytes:
-    """Raises ValueError for what is not base64url."""
-    return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
