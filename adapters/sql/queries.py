@@ -119,13 +119,13 @@ def count_open(connection: Connection) -> dict[ExchangeStatus, int]:
     query = (
         select(_exchanges.status, func.count()).where(_exchanges.status.in_(_OPEN_EXCHANGE)).group_by(_exchanges.status)
     )
-    counts: dict[str, int] = dict(connection.execute(query).tuples().all())
+    counts: dict[str, int] = {row[0]: row[1] for row in connection.execute(query)}
     return {status: counts.get(status.value, 0) for status in sorted(OPEN_EXCHANGE)}
 
 
 def count_consents(connection: Connection) -> dict[ConsentStatus, int]:
     query = select(_consents.status, func.count()).group_by(_consents.status)
-    counts: dict[str, int] = dict(connection.execute(query).tuples().all())
+    counts: dict[str, int] = {row[0]: row[1] for row in connection.execute(query)}
     return {status: counts.get(status.value, 0) for status in ConsentStatus}
 
 
