@@ -20,13 +20,13 @@ from gateway.exchange.idempotency import idempotency
 from gateway.exchange.notices import Notices
 from gateway.exchange.verification import Verifications
 from gateway.http import fields
-from gateway.http.bodies import chunks, read_body, require_media_type
+from gateway.http.bodies import JSON, OCTETS, chunks, read_body, require_media_type
 from gateway.http.boundary import INTERACTION, RESPONSE_FIELDS, TRACE, route_template
 from gateway.oauth import scopes
 from gateway.profiles.cdi_v1 import CdiV1
 from gateway.tls import peer_certificate
 
-_JSON = "application/json"
+_CONSENTS, _DATA_REQUESTS = "/cdi/v1/consents", "/cdi/v1/data-requests"
 _READ = (scopes.DATA_REQUESTS, scopes.DATA_REQUESTS_READ)
 _BATCH_TOGETHER = 64
 
@@ -55,10 +55,11 @@ class BankApi:
     notices: Notices
     codec: CdiV1
     limits: BankLimits
+    public_url: str
     idempotency_secret: bytes
 
     def routes(self) -> list[web.RouteDef]:
-        consents, requests = "/cdi/v1/consents", "/cdi/v1/data-requests"
+        consents, requests = _CONSENTS, _DATA_REQUESTS
         return [
             web.post(consents, self.submit_consent),
             web.get(consents, self.list_consents),
@@ -88,9 +89,9 @@ class BankApi:
             idempotency(self.idempotency_secret, caller.participant.participant_id, "consents", key, body),
         )
         return _json(
-            self.codec.render_consent(consent, secret=secret),
+            self.codec.render_consent(consent, secret),
             status=201,
-            headers={"Location": self.codec.consent_url(consent.consent_id)},
+            headers={"Location": f"{self.public_url}{_CONSENTS}/{consent.consent_id}"},
         )
 
     async def list_consents(self, request: web.Request) -> web.Response:
@@ -110,9 +111,7 @@ class BankApi:
     async def revoke_consent(self, request: web.Request) -> web.Response:
         caller = await self._caller(request, scopes.CONSENTS)
         reason = self.codec.parse_revocation(await self._json(request))
-        return _json(
-            self.codec.render_consent(await self.consents.revoke(caller, _id(request, "consentId"), reason))
-        )
+        return _json(self.codec.render_consent(await self.consents.revoke(caller, _id(request, "consentId"), reason)))
 
     # --- data requests -------------------------------------------------------------------------------------
 
@@ -130,7 +129,7 @@ class BankApi:
         return _json(
             self.codec.render_exchange(exchange),
             status=_accepted(exchange),
-            headers={"Location": self.codec.exchange_url(exchange.exchange_id)},
+            headers={"Location": f"{self.public_url}{_DATA_REQUESTS}/{exchange.exchange_id}"},
         )
 
     async def ask_batch(self, request: web.Request) -> web.Response:
@@ -138,10 +137,10 @@ class BankApi:
         key = fields.idempotency_key(request.headers)
         wait = fields.prefer_wait(request.headers, self.limits.wait_seconds_max)
         body = await self._json(request, self.limits.batch_bytes_max)
-        items = self.codec.parse_batch(body, self.limits.batch_items_max)
+        items = self.codec.parse_batch(body, items_max=self.limits.batch_items_max)
         together = asyncio.Semaphore(_BATCH_TOGETHER)
 
-        async def one(index: int, item: DataRequest | GatewayError) -> tuple[int, Exchange] | GatewayError:
+        async def one(index: int, item: DataRequest | GatewayError) -> Exchange | GatewayError:
             if isinstance(item, GatewayError):
                 return item
             identity = idempotency(
@@ -149,13 +148,12 @@ class BankApi:
             )
             try:
                 async with together:
-                    exchange = await self.verifications.ask(caller, item, identity, wait_seconds=wait, patient=True)
+                    return await self.verifications.ask(caller, item, identity, wait_seconds=wait, patient=True)
             except GatewayError as refused:
                 return refused
-            return _accepted(exchange), exchange
 
         results = await asyncio.gather(*(one(index, item) for index, item in enumerate(items)))
-        return _json(self.codec.render_batch(results, instance=request[INTERACTION]))
+        return _json(self.codec.render_batch(results, request[INTERACTION]))
 
     async def list_data_requests(self, request: web.Request) -> web.Response:
         caller = await self._caller(request, *_READ)
@@ -175,9 +173,7 @@ class BankApi:
 
     async def file(self, request: web.Request) -> web.Response:
         caller = await self._caller(request, *_READ)
-        report = await self.data_requests.file(
-            caller, _id(request, "dataRequestId"), request.match_info["name"]
-        )
+        report = await self.data_requests.file(caller, _id(request, "dataRequestId"), request.match_info["name"])
         return web.Response(body=report.jws.encode(), content_type="application/jose")
 
     async def receive(self, request: web.Request) -> web.Response:
@@ -192,15 +188,13 @@ class BankApi:
         caller = await self._caller(request, *_READ)
         if request.body_exists:
             self.codec.parse_cancellation(await self._json(request))
-        return _json(
-            self.codec.render_exchange(await self.data_requests.cancel(caller, _id(request, "dataRequestId")))
-        )
+        return _json(self.codec.render_exchange(await self.data_requests.cancel(caller, _id(request, "dataRequestId"))))
 
     # --- digests, notices ----------------------------------------------------------------------------------
 
     async def digests(self, request: web.Request) -> web.Response:
         await self._caller(request, scopes.CONSENTS, *_READ)
-        require_media_type(request, "application/octet-stream")
+        require_media_type(request, OCTETS)
         hasher = Hasher()
         async for chunk in chunks(
             request,
@@ -238,7 +232,7 @@ class BankApi:
         return await self.admission.authorise(admitted, fields.bearer(request.headers), *any_scope)
 
     async def _json(self, request: web.Request, bytes_max: int | None = None) -> bytes:
-        require_media_type(request, _JSON)
+        require_media_type(request, JSON)
         return await read_body(
             request,
             bytes_max=bytes_max or self.limits.body_bytes_max,
@@ -263,4 +257,4 @@ def _accepted(exchange: Exchange) -> int:
 
 
 def _json(body: bytes, *, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
-    return web.Response(body=body, status=status, headers=headers, content_type=_JSON)
+    return web.Response(body=body, status=status, headers=headers, content_type=JSON)

@@ -20,7 +20,7 @@ Status = TypeVar("Status", bound=Enum)
 
 
 def bearer(headers: MultiMapping[str]) -> str | None:
-    """The access token of the Authorization field, or None without the field. Raises TokenInvalid for another scheme."""
+    """The access token of the Authorization field, None without the field. Raises TokenInvalid for another scheme."""
     value = headers.get("Authorization")
     if value is None:
         return None

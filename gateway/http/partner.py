@@ -18,6 +18,7 @@ from gateway.http.bodies import read_body, require_media_type
 from gateway.http.boundary import INTERACTION, RESPONSE_FIELDS, TRACE, route_template
 from gateway.ports import Clock, Signer
 from gateway.profiles.dvp_v1 import envelope, messages
+from gateway.profiles.dvp_v1.signature import KeySet
 from gateway.profiles.validation import Validators
 from gateway.tls import peer_certificate
 
@@ -29,7 +30,7 @@ MEDIA_TYPE = "application/jose"
 class Peer:
     """What is needed to speak with one platform: its keys, and the key that answers it."""
 
-    keys: Any  # joserfc KeySet
+    keys: KeySet
     signer: Signer
 
 
@@ -65,9 +66,7 @@ class PartnerApi:
         body = await read_body(request, bytes_max=self.body_bytes_max, timeout_seconds=self.body_timeout_seconds)
         received = self._open(body, platform, peer)
         message_type, answer = await self._handle(platform, received)
-        return web.Response(
-            body=self._seal(received, message_type, answer, peer).encode(), content_type=MEDIA_TYPE
-        )
+        return web.Response(body=self._seal(received, message_type, answer, peer).encode(), content_type=MEDIA_TYPE)
 
     def _open(self, body: bytes, platform: Admitted, peer: Peer) -> envelope.Envelope:
         try:
@@ -89,14 +88,14 @@ class PartnerApi:
         if received.message_type != "EvidenceRevocation":
             # Northbound questions and late results are not served yet; the platform learns that asking again is no use.
             return "ErrorResponse", messages.error_body("DIRECTION_NOT_PERMITTED", retryable=False)
-        evidence_id, revoked_at = messages.revocation_from(received.body)
+        revoked = messages.revocation_from(received.body)
         await self.inbound.evidence_revoked(
             platform,
             Revocation(
                 message_id=received.message_id,
                 expires_at=received.expires_at,
-                evidence_id=evidence_id,
-                revoked_at=revoked_at,
+                evidence_id=revoked.evidence_id,
+                revoked_at=revoked.revoked_at,
             ),
         )
         return "Ack", messages.ack_body()
@@ -107,7 +106,6 @@ class PartnerApi:
             envelope.Envelope(
                 message_id=str(uuid.uuid4()),
                 message_type=message_type,
-                version=envelope.VERSION,
                 sender=self.own_id,
                 receiver=received.sender,
                 issued_at=now,

@@ -21,8 +21,10 @@ FIELDS = frozenset(
     {
         "attempts",
         "checks",
+        "code",
         "count",
         "error",
+        "exchange",
         "file",
         "index",
         "interaction",
@@ -60,13 +62,13 @@ class Log:
     def __init__(self, bound: structlog.typing.FilteringBoundLogger) -> None:
         self._bound = bound
 
-    def event(self, name: str, *, level: Level = "info", **fields: Field) -> None:
+    def event(self, name: str, /, *, level: Level = "info", **fields: Field) -> None:
         """Write one line. `name` is a constant in dotted words (`request.done`); fields outside FIELDS are dropped."""
         # A log that cannot be written stops nothing: the audit log is the record.
         with contextlib.suppress(OSError, ValueError):
             self._bound.log(_LEVELS[level], name, **fields)
 
-    def failure(self, name: str, error: BaseException, *, level: Level = "error", **fields: Field) -> None:
+    def failure(self, name: str, error: BaseException, /, *, level: Level = "error", **fields: Field) -> None:
         """An event with the exception's type and place, never its message."""
         self.event(name, level=level, error=type(error).__name__, location=place(error), **fields)
 

@@ -1,0 +1,65 @@
+"""What a reload reads again: participants, their keys, revocation lists. Built whole, or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+
+import schemas
+from gateway.core.model import Certificate, Role
+from gateway.core.registry import Registry
+from gateway.core.verification import Trust
+from gateway.exchange.roster import View
+from gateway.profiles.dvp_v1.signature import KeySet, key_set
+from gateway.profiles.dvp_v1.trust import Anchors, issuer_signed
+from gateway.profiles.validation import Validators
+from gateway.settings import Codes, Participants, Settings
+from gateway.tls import RevocationLists
+
+LEDGER_HEADERS_REMEMBERED_MAX = 4_096
+
+
+def published_codes() -> Codes:
+    """The code lists that the registry must keep to."""
+    return Codes(
+        document_types=frozenset(schemas.codelist("document-type")),
+        purposes=frozenset(schemas.codelist("purpose")),
+    )
+
+
+def view(settings: Settings, participants: Participants, validators: Validators) -> View:
+    """Everything that says who may be believed now. Raises OSError, ValueError or TlsMaterialError for a bad file."""
+    registry = Registry(item.participant() for item in participants.participants)
+    lists = [
+        RevocationLists(listener.client_crl_files, ca_file=listener.client_ca_file)
+        for listener in (settings.bank, settings.partner)
+    ]
+    issuer_keys: dict[str, KeySet] = {
+        item.id: key_set(item.jwks_file.read_bytes())
+        for item in participants.participants
+        if item.role is Role.SOURCE and item.jwks_file is not None
+    }
+
+    def revoked(certificate: Certificate) -> bool:
+        return any(item.revoked(certificate) for item in lists)
+
+    return View(registry=registry, revoked=revoked, trust=_trust(settings, registry, issuer_keys, validators))
+
+
+def _trust(
+    settings: Settings, registry: Registry, issuer_keys: Mapping[str, KeySet], validators: Validators
+) -> dict[str, Trust]:
+    trust = {}
+    for platform in settings.platforms:
+        anchors = Anchors(
+            key_set(platform.ledger_jwks_file.read_bytes()),
+            expected_system=platform.ledger_system,
+            cache_max=LEDGER_HEADERS_REMEMBERED_MAX,
+            validators=validators,
+        )
+        trust[platform.id] = Trust(
+            entitled=registry.entitled,
+            issuer_signed=partial(issuer_signed, issuer_keys),
+            anchored=anchors.anchored,
+        )
+    return trust
