@@ -26,6 +26,8 @@ PROGRAM = "cdi-gateway"
 # A command whose arguments are parsed by an application of its own, which is imported only when it is called.
 _FORWARDED = {"allow_extra_args": True, "ignore_unknown_options": True}
 
+_OURS = {"gateway", "adapters", "schemas"}
+
 app = typer.Typer(
     name=PROGRAM,
     add_completion=False,
@@ -78,10 +80,10 @@ def demo(ctx: typer.Context) -> int:
     return _invoke(single, ctx.args, f"{PROGRAM} demo")
 
 
-def run(arguments: Sequence[str] | None = None) -> int:
-    """Run one command (default: of `sys.argv`) and return its exit code. Raises nothing but SystemExit."""
+def run(arguments: Sequence[str] | None = None, application: typer.Typer = app) -> int:
+    """Run one command (default: of `sys.argv`) and return its exit code. Raises no Exception."""
     try:
-        return _invoke(app, arguments, PROGRAM)
+        return _invoke(application, arguments, PROGRAM)
     except typer.TyperException as error:
         complain(f"{error.format_message().rstrip('.')}. See: {_command_path(error)} --help")
         return error.exit_code
@@ -93,9 +95,6 @@ def run(arguments: Sequence[str] | None = None) -> int:
         for path, message in error.problems:
             complain(": ".join(part for part in (str(error.file), path, message) if part))
         return WRONG
-    except ModuleNotFoundError as error:
-        complain(f"the Python package {error.name} is missing: install cdi-dvp-gateway with its extra for this command")
-        return WRONG
     except GatewayError as error:
         complain(f"{error.code}: {error.detail}")
         return NEGATIVE
@@ -103,9 +102,12 @@ def run(arguments: Sequence[str] | None = None) -> int:
         complain(f"stopped: {_trouble(error)}")
         return NEGATIVE
     except Exception as error:  # the last boundary: a place to look at instead of a traceback
+        if isinstance(error, ModuleNotFoundError) and str(error.name).partition(".")[0] not in _OURS:
+            complain(f"the package {error.name} is missing: install cdi-dvp-gateway with its extra for this command")
+            return WRONG
         frame = traceback.extract_tb(error.__traceback__)[-1]
         complain(
-            f"internal error {type(error).__name__} at {Path(frame.filename).name}:{frame.lineno}; please report it"
+            f"internal error {type(error).__name__} at {Path(frame.filename).name}:{frame.lineno}, please report it"
         )
         return NEGATIVE
 
