@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
@@ -140,16 +141,15 @@ async def test_an_error_status_is_a_failure(server: AuthorizationServer) -> None
 
 
 async def test_an_oversized_document_is_not_read_to_its_end(server: AuthorizationServer) -> None:
-    async def endless(request: web.Request) -> web.StreamResponse:
-        response = web.StreamResponse()
+    async def huge(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()  # chunked: no Content-Length gives it away
         await response.prepare(request)
-        try:
-            while True:
+        with contextlib.suppress(ConnectionError):
+            for _ in range(64):
                 await response.write(b" " * 65_536)
-        except ConnectionError:
-            return response
+        return response
 
-    server.keys = endless
+    server.keys = huge
     assert await failure(server) == "too_large"
 
 
@@ -216,41 +216,43 @@ def issuer_keys(fetch: Callable[[], Awaitable[bytes]], clock: FakeClock) -> Issu
     return IssuerKeys(fetch, clock=clock, refresh_seconds=300, stale_seconds_max=3600, pause_seconds=10)
 
 
-async def test_all_who_wait_are_served_by_one_fetch() -> None:
-    calls, release = 0, asyncio.Event()
+class HeldFetch:
+    """A fetch that ends when the test says so."""
 
-    async def slow() -> bytes:
-        nonlocal calls
-        calls += 1
-        await release.wait()
+    def __init__(self, failure: str | None = None) -> None:
+        self.failure = failure
+        self.calls = 0
+        self.started = asyncio.Event()
+        self.release = asyncio.Event()
+
+    async def __call__(self) -> bytes:
+        self.calls += 1
+        self.started.set()
+        await self.release.wait()
+        if self.failure is not None:
+            raise FetchFailed(self.failure)
         return JWKS
 
-    keys = issuer_keys(slow, FakeClock())
+
+async def test_all_who_wait_are_served_by_one_fetch() -> None:
+    fetch = HeldFetch()
+    keys = issuer_keys(fetch, FakeClock())
     async with asyncio.TaskGroup() as tasks:
         waiting = [tasks.create_task(keys.usable()) for _ in range(50)]
-        while calls == 0:
-            await asyncio.sleep(0)
-        release.set()
-    assert calls == 1
+        await fetch.started.wait()
+        fetch.release.set()
+    assert fetch.calls == 1
     assert len({id(task.result()) for task in waiting}) == 1
 
 
 async def test_all_who_wait_for_a_failing_fetch_fail_with_it() -> None:
-    calls, release = 0, asyncio.Event()
-
-    async def failing() -> bytes:
-        nonlocal calls
-        calls += 1
-        await release.wait()
-        raise FetchFailed("timeout")
-
-    keys = issuer_keys(failing, FakeClock())
+    fetch = HeldFetch("timeout")
+    keys = issuer_keys(fetch, FakeClock())
     async with asyncio.TaskGroup() as tasks:
-        waiting = [tasks.create_task(asyncio.wait_for(_outcome(keys), 30)) for _ in range(20)]
-        while calls == 0:
-            await asyncio.sleep(0)
-        release.set()
-    assert calls == 1
+        waiting = [tasks.create_task(_outcome(keys)) for _ in range(20)]
+        await fetch.started.wait()
+        fetch.release.set()
+    assert fetch.calls == 1
     assert {task.result() for task in waiting} == {"issuer_keys_timeout"}
 
 
@@ -312,15 +314,20 @@ async def test_a_document_that_cannot_be_used_keeps_the_old_keys() -> None:
 
 
 async def test_a_failing_refresh_is_tried_again_sooner() -> None:
-    fetch = FakeFetch(JWKS)
-    fetch.failure = "unreachable"
-    keys = IssuerKeys(fetch, clock=FakeClock(), refresh_seconds=3600, stale_seconds_max=7200, pause_seconds=0.001)
+    calls, again = 0, asyncio.Event()
+
+    async def fails_twice() -> bytes:
+        nonlocal calls
+        calls += 1
+        if calls <= 2:
+            raise FetchFailed("unreachable")
+        again.set()
+        return JWKS
+
+    keys = IssuerKeys(fails_twice, clock=FakeClock(), refresh_seconds=3600, stale_seconds_max=7200, pause_seconds=0.001)
     async with asyncio.TaskGroup() as tasks:
         running = tasks.create_task(keys.run())
-        while fetch.calls < 2:
-            await asyncio.sleep(0)
-        fetch.failure = None
-        while keys.current() is None:
-            await asyncio.sleep(0)
+        await again.wait()
         running.cancel()
     assert keys.problem is None
+    assert keys.current() is not None
