@@ -41,6 +41,7 @@ class Record:
     evidence: str | None = None
     latency_ms: int | None = None
     attempts: int | None = None
+    count: int | None = None  # of what one entry stands for: refusals of a minute, exchanges that relied on evidence
     retention: str = RETENTION_DEFAULT
 
 
@@ -73,6 +74,7 @@ def entry(record: Record, origin: Origin) -> bytes:
         "evidence": record.evidence,
         "latencyMs": record.latency_ms,
         "attempts": record.attempts,
+        "count": record.count,
         "software": origin.software,
         "schema": origin.schema,
         "config": origin.config,

@@ -78,10 +78,13 @@ class Refusals:
         if key in self._counts or len(self._counts) < _REFUSAL_KINDS_MAX:
             self._counts[key] += 1
 
-    def take(self) -> dict[tuple[str, str], int]:
-        """(participant, code) → how often since the last call."""
-        taken, self._counts = self._counts, Counter()
-        return dict(taken)
+    def counts(self) -> dict[tuple[str, str], int]:
+        """(participant, code) → how often since it was last forgotten."""
+        return dict(self._counts)
+
+    def forget(self, written: Mapping[tuple[str, str], int]) -> None:
+        """These are durable. What was counted in the meantime stays."""
+        self._counts = Counter(self._counts) - Counter(written)
 
 
 class Admission:

@@ -67,7 +67,7 @@ class Worker:
         """Counts of refusals since the last time, one record for each participant and code."""
         self._counted_at = self._clock.monotonic()
         now = self._clock.now()
-        counts = self._refusals.take()
+        counts = self._refusals.counts()
         if counts:
             await self._audit.append(
                 [
@@ -78,11 +78,13 @@ class Worker:
                             participant=participant, role="unknown" if participant == "UNKNOWN" else "participant"
                         ),
                         reason=code,
-                        attempts=count,
+                        count=count,
                     )
                     for (participant, code), count in sorted(counts.items())
                 ]
             )
+            # Only now: an append that failed leaves them for the next interval.
+            self._refusals.forget(counts)
 
     async def _pause(self, stop: asyncio.Event) -> None:
         try:
