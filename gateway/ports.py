@@ -159,7 +159,7 @@ class ExchangeStore(Protocol):
         first. Two claimers never get the same exchange."""
 
     async def relying_on(self, evidence_id: str, *, after: str | None, limit: int) -> Sequence[Exchange]:
-        """Exchanges with a delivered MATCH on this evidence, by id."""
+        """Exchanges with a delivered MATCH on this evidence whose revocation they were not told of yet, by id."""
 
     async def count_open(self) -> dict[ExchangeStatus, int]:
         """For the metric `cdi_exchanges_open`."""

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, bindparam, delete, func, select, tuple_, upda
 from adapters.sql import rows, tables
 from gateway.audit.record import Record
 from gateway.core.lifecycle import OPEN_CONSENT, OPEN_EXCHANGE
-from gateway.core.model import Consent, ConsentStatus, Exchange, ExchangeStatus, Notice
+from gateway.core.model import EVIDENCE_REVOKED, Consent, ConsentStatus, Exchange, ExchangeStatus, Notice
 from gateway.ports import Sealer
 
 _consents, _exchanges = tables.consents.c, tables.exchanges.c
@@ -86,7 +86,12 @@ def exchanges(
 def relying_on(
     connection: Connection, evidence_id: str, sealer: Sealer, *, after: str | None, limit: int
 ) -> Sequence[Exchange]:
-    query = select(*_EXCHANGE).where(_exchanges.evidence_id == evidence_id)
+    told = select(tables.notices.c.sequence).where(
+        tables.notices.c.exchange_id == _exchanges.exchange_id,
+        tables.notices.c.type == EVIDENCE_REVOKED,
+        tables.notices.c.evidence_id == evidence_id,
+    )
+    query = select(*_EXCHANGE).where(_exchanges.evidence_id == evidence_id, ~told.exists())
     if after is not None:
         query = query.where(_exchanges.exchange_id > after)
     query = query.order_by(_exchanges.exchange_id).limit(limit)

@@ -93,6 +93,13 @@ notices = Table(
     Column("evidence_id", String(128)),
     Column("detail", String(128)),
     Index("notices_by_participant", "participant_id", "sequence"),
+    Index(
+        "notices_by_evidence",
+        "evidence_id",
+        "exchange_id",
+        sqlite_where=text("evidence_id IS NOT NULL"),
+        postgresql_where=text("evidence_id IS NOT NULL"),
+    ),
 )
 
 # A database sequence hands out numbers before commit, so that a reader could pass one that commits later. This row

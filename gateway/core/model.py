@@ -228,6 +228,10 @@ class Exchange:
     version: int = 1
 
 
+EVIDENCE_REVOKED = "EVIDENCE_REVOKED"
+"""The notice that each exchange with a delivered MATCH gets once when its evidence is revoked."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notice:
     """Something a participant should know. `sequence` grows and is the cursor of the notices feed."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 
-from gateway.core.model import Direction
+from gateway.core.model import EVIDENCE_REVOKED, Direction
 from gateway.errors import AuditUnavailable, ReplayDetected
 from gateway.exchange.admission import Admitted
 from gateway.exchange.recording import Recorder, actor, record
@@ -40,13 +41,13 @@ class Inbound:
         self._recorder = recorder
         self._replays = replays
         self._clock = clock
+        self._telling = asyncio.Lock()  # two messages about one evidence must not both find the same exchanges
 
     async def evidence_revoked(self, platform: Admitted, revocation: Revocation) -> int:
-        """Notices for every delivered MATCH on this evidence; how many exchanges relied on it.
+        """Notices for every delivered MATCH on this evidence that has none yet; how many there were.
 
         Durable on return. kill -9 in the middle: the platform has no acknowledgement and sends again under another
-        message id; a notice that is there already is not written twice (the store knows it by its exchange and
-        evidence).
+        message id; the exchanges that were told of it before are no longer among those that rely on it.
         """
         if not self._audit.healthy():
             raise AuditUnavailable()
@@ -56,27 +57,8 @@ class Inbound:
         if not first:
             raise ReplayDetected()
         now = self._clock.now()
-        relied, after = 0, None
-        while True:
-            page = await self._exchanges.relying_on(revocation.evidence_id, after=after, limit=_PAGE)
-            if page:
-                await self._notices.add_notices(
-                    [
-                        NewNotice(
-                            participant_id=exchange.consumer_id,
-                            type="EVIDENCE_REVOKED",
-                            time=int(now),
-                            consent_id=exchange.consent_id,
-                            exchange_id=exchange.exchange_id,
-                            evidence_id=revocation.evidence_id,
-                        )
-                        for exchange in page
-                    ]
-                )
-                relied += len(page)
-                after = page[-1].exchange_id
-            if len(page) < _PAGE:
-                break
+        async with self._telling:
+            relied = await self._tell(revocation.evidence_id, int(now))
         await self._audit.append(
             [
                 record(
@@ -86,8 +68,28 @@ class Inbound:
                     direction=Direction.SOUTHBOUND,
                     interaction=platform.interaction,
                     evidence=revocation.evidence_id,
-                    attempts=relied,
+                    count=relied,
                 )
             ]
         )
+        return relied
+
+    async def _tell(self, evidence_id: str, now: int) -> int:
+        relied, after = 0, None
+        while page := await self._exchanges.relying_on(evidence_id, after=after, limit=_PAGE):
+            await self._notices.add_notices(
+                [
+                    NewNotice(
+                        participant_id=exchange.consumer_id,
+                        type=EVIDENCE_REVOKED,
+                        time=now,
+                        consent_id=exchange.consent_id,
+                        exchange_id=exchange.exchange_id,
+                        evidence_id=evidence_id,
+                    )
+                    for exchange in page
+                ]
+            )
+            relied += len(page)
+            after = page[-1].exchange_id
         return relied

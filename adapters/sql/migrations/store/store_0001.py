@@ -71,6 +71,13 @@ def upgrade() -> None:
         sa.Column("detail", sa.String(128)),
     )
     op.create_index("notices_by_participant", "notices", ["participant_id", "sequence"])
+    op.create_index(
+        "notices_by_evidence",
+        "notices",
+        ["evidence_id", "exchange_id"],
+        sqlite_where=_WITH_EVIDENCE,
+        postgresql_where=_WITH_EVIDENCE,
+    )
     counters = op.create_table(
         "counters",
         sa.Column("name", sa.String(32), primary_key=True),
