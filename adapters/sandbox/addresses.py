@@ -1,0 +1,59 @@
+"""The sandbox's ports on this machine: the contract's defaults, a row from a base, or free ones."""
+
+from __future__ import annotations
+
+import random
+import socket
+from dataclasses import asdict, dataclass, fields
+
+# Below the range that systems give to outgoing connections, so that none of those takes one in between.
+_FREE_FROM, _FREE_TO = 20_000, 32_000
+_TRIES_MAX = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ports:
+    """Contract §2; `token` is the issuer's token endpoint, `control` the platform's control address."""
+
+    bank: int = 8443
+    consent: int = 8444
+    partner: int = 8445
+    console: int = 8446
+    token: int = 8447
+    ops: int = 9090
+    platform: int = 9443
+    control: int = 9080
+
+    @classmethod
+    def from_base(cls, base: int) -> Ports:
+        """A row of ports; `0` gives free ones. Raises OSError when none are free."""
+        if base == 0:
+            return cls(**_free([field.name for field in fields(cls)]))
+        return cls(**{field.name: base + index for index, field in enumerate(fields(cls))})
+
+    def named(self) -> dict[str, int]:
+        return asdict(self)
+
+
+def _free(names: list[str]) -> dict[str, int]:
+    """Ports on which nobody listens now. Held all together while they are chosen, so that all differ."""
+    held: list[socket.socket] = []
+    chosen: dict[str, int] = {}
+    try:
+        for _ in range(_TRIES_MAX):
+            if len(chosen) == len(names):
+                break
+            port = random.randrange(_FREE_FROM, _FREE_TO)  # noqa: S311  not a secret
+            one = socket.socket()
+            held.append(one)
+            try:
+                one.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            chosen[names[len(chosen)]] = port
+    finally:
+        for one in held:
+            one.close()
+    if len(chosen) < len(names):
+        raise OSError("no free ports")
+    return chosen

@@ -1,0 +1,249 @@
+"""What the sandbox writes for its processes: gateway.yaml and participants.yaml as an operator would, and JSON files.
+
+Everything but the secrets is written anew at every start.
+"""
+
+from __future__ import annotations
+
+import base64
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+import yaml
+
+from adapters.sandbox.addresses import Ports
+from adapters.sandbox.cast import CLIENTS, GATEWAY_ID, OWNERS, PLATFORM_ID, PURPOSES, SOURCES
+from adapters.sandbox.credentials import (
+    GATEWAY_MESSAGE_KEY,
+    ISSUER_KEY,
+    LEDGER_KEY,
+    PLATFORM_MESSAGE_KEY,
+    REPORT_KEY,
+    Credentials,
+)
+from adapters.sandbox.files import write_public, write_secret
+from adapters.sandbox.issuer import password_hash
+
+Json = dict[str, Any]
+_HEADING = b"# Written by the sandbox at every start: changes here do not last.\n"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """How a sandbox is to be. `block_seconds`: see `platform_server.Blocks`. `settings`: laid over gateway.yaml."""
+
+    ports: Ports
+    schemas: Mapping[str, Any]
+    block_seconds: float | None
+    settings: Mapping[str, Any]
+
+
+def write_configuration(folder: Path, plan: Plan, credentials: Credentials) -> None:
+    (folder / "data").mkdir(exist_ok=True)
+    _write_yaml(folder / "gateway.yaml", _overlaid(_gateway(plan.ports), plan.settings))
+    _write_yaml(folder / "participants.yaml", _participants(credentials))
+    write_public(folder / "platform/schemas.json", orjson.dumps(plan.schemas))
+    write_secret(folder / "platform/platform.json", _pretty(_platform(folder, plan, credentials)))
+    write_secret(folder / "issuer/issuer.json", _pretty(_issuer(folder, plan.ports, credentials)))
+
+
+def _gateway(ports: Ports) -> Json:
+    tls = {"certificate_file": "gateway/tls/server/cert.pem", "key_file": "gateway/tls/server/key.pem"}
+    local = {"host": "127.0.0.1"}
+    return {
+        "deployment": {
+            "name": "sandbox",
+            "public_url": f"https://localhost:{ports.bank}",
+            "participant_id": GATEWAY_ID,
+        },
+        "bank": {
+            **local,
+            "port": ports.bank,
+            **tls,
+            "client_ca_file": "pki/client-ca.pem",
+            "client_crl_files": ["pki/clients.crl.pem"],
+        },
+        "partner": {
+            **local,
+            "port": ports.partner,
+            **tls,
+            "client_ca_file": "pki/dvp-ca.pem",
+            "client_crl_files": ["pki/dvp.crl.pem"],
+        },
+        "ops": {**local, "port": ports.ops},
+        "participants_file": "participants.yaml",
+        "rates": {"participant": {"per_second": 500, "burst": 1000}},
+        "store": {"url": "sqlite:///data/gateway.db"},
+        "audit": {"url": "sqlite:///data/audit.db", "origin": "sandbox.example/audit"},
+        "secrets": {
+            "pseudonym_key_file": "gateway/keys/pseudonym.key",
+            "storage_key_file": "gateway/keys/storage.key",
+        },
+        "reports": {"signing_key_file": f"gateway/keys/{REPORT_KEY}.pem", "key_id": REPORT_KEY},
+        "oauth": {
+            "resource": f"https://localhost:{ports.bank}",
+            "issuers": [
+                {
+                    "issuer": f"https://localhost:{ports.consent}",
+                    "ca_file": "pki/ca.pem",
+                    "algorithms": ["ES256"],
+                    "approves_consents": True,
+                }
+            ],
+        },
+        "platforms": [
+            {
+                "id": PLATFORM_ID,
+                "url": f"https://localhost:{ports.platform}",
+                "ca_file": "pki/dvp-ca.pem",
+                "certificate_file": "gateway/tls/client/cert.pem",
+                "key_file": "gateway/tls/client/key.pem",
+                "signing_key_file": f"gateway/keys/{GATEWAY_MESSAGE_KEY}.pem",
+                "signing_key_id": GATEWAY_MESSAGE_KEY,
+                "jwks_file": f"pki/{PLATFORM_MESSAGE_KEY}.jwks.json",
+                "ledger_jwks_file": f"pki/{LEDGER_KEY}.jwks.json",
+                "breaker": {"failures_max": 10, "open_seconds": 2},
+            }
+        ],
+        # A person watches: retries come sooner than in production.
+        "exchange": {"retry_first_seconds": 1, "retry_max_seconds": 5, "worker_interval_seconds": 0.25},
+    }
+
+
+def _participants(credentials: Credentials) -> Json:
+    participants: list[Json] = []
+    for client in CLIENTS:
+        certificate = credentials.clients[client.label].certificate
+        rule = {"issuer": certificate.issuer.rfc4514_string(), "subject": certificate.subject.rfc4514_string()}
+        entry: Json = {
+            "id": client.participant_id,
+            "name": client.name,
+            "role": client.role,
+            "document_types": list(client.document_types),
+            "certificates": [rule],
+            "clients": [client.client_id],
+        }
+        if client.role == "bank":
+            entry |= {"directions": ["SOUTHBOUND"], "purposes": list(PURPOSES)}
+        else:
+            entry |= _source_fields(client.label, "NORTHBOUND")
+        participants.append(entry)
+    participants.extend(
+        {
+            "id": source.participant_id,
+            "name": source.name,
+            "role": "source",
+            "document_types": list(source.document_types),
+            **_source_fields(source.label, "SOUTHBOUND"),
+        }
+        for source in SOURCES
+    )
+    participants.append(
+        {
+            "id": PLATFORM_ID,
+            "name": "DVP platform (sandbox)",
+            "role": "platform",
+            "directions": ["SOUTHBOUND", "NORTHBOUND"],
+            "certificates": [{"sha256": credentials.platform_client.sha256}],
+        }
+    )
+    return {"participants": participants}
+
+
+def _source_fields(label: str, direction: str) -> Json:
+    return {"directions": [direction], "platform": PLATFORM_ID, "jwks_file": f"sources/{label}/jwks.json"}
+
+
+def _platform(folder: Path, plan: Plan, credentials: Credentials) -> Json:
+    return {
+        "participantId": PLATFORM_ID,
+        "port": plan.ports.platform,
+        "controlPort": plan.ports.control,
+        "blockSeconds": plan.block_seconds,
+        "schemasFile": "schemas.json",
+        "serverFiles": ["tls/server/cert.pem", "tls/server/key.pem", "../pki/dvp-ca.pem"],
+        "clientFiles": ["tls/client/cert.pem", "tls/client/key.pem"],
+        "caFile": "../pki/ca.pem",
+        "signing": {"keyId": PLATFORM_MESSAGE_KEY, "keyFile": f"keys/{PLATFORM_MESSAGE_KEY}.pem"},
+        "ledger": {"keyId": LEDGER_KEY, "keyFile": f"keys/{LEDGER_KEY}.pem"},
+        "voucherKey": _kept(folder / "platform/platform.json", "voucherKey"),
+        "members": [
+            {
+                "participantId": GATEWAY_ID,
+                "url": f"https://localhost:{plan.ports.partner}",
+                "jwksFile": f"../pki/{GATEWAY_MESSAGE_KEY}.jwks.json",
+                "certificateSha256": credentials.gateway_client.sha256,
+            }
+        ],
+        "sources": [
+            {
+                "participantId": source.participant_id,
+                "documentTypes": list(source.document_types),
+                "keyId": f"{source.label}-1",
+                "keyFile": f"../sources/{source.label}/key.pem",
+                "jwksFile": f"../sources/{source.label}/jwks.json",
+            }
+            for source in SOURCES
+        ],
+    }
+
+
+def _issuer(folder: Path, ports: Ports, credentials: Credentials) -> Json:
+    return {
+        "url": f"https://localhost:{ports.consent}",
+        "port": ports.consent,
+        "tokenUrl": f"https://localhost:{ports.token}",
+        "tokenPort": ports.token,
+        "resource": f"https://localhost:{ports.bank}",
+        "certificateFile": "tls/server/cert.pem",
+        "keyFile": "tls/server/key.pem",
+        "clientCaFile": "../pki/client-ca.pem",
+        "signingKeyId": ISSUER_KEY,
+        "signingKeyFile": f"keys/{ISSUER_KEY}.pem",
+        "approvalsFile": "approvals.jsonl",
+        "pairwiseKey": _kept(folder / "issuer/issuer.json", "pairwiseKey"),
+        "clients": [
+            {
+                "clientId": client.client_id,
+                "subject": credentials.clients[client.label].certificate.subject.rfc4514_string(),
+                "scopes": list(client.scopes),
+            }
+            for client in CLIENTS
+        ],
+        "owners": [
+            {
+                "id": owner.owner_id,
+                "login": owner.login,
+                "passwordHash": password_hash(owner.password, salt=secrets.token_bytes(16)),
+            }
+            for owner in OWNERS
+        ],
+    }
+
+
+def _kept(file: Path, name: str) -> str:
+    """The secret of the earlier start, or a new one: 32 bytes in base64."""
+    if file.exists():
+        return str(orjson.loads(file.read_bytes())[name])
+    return base64.b64encode(secrets.token_bytes(32)).decode()
+
+
+def _overlaid(below: Json, above: Mapping[str, Any]) -> Json:
+    """`above` wins; mappings are merged, everything else is replaced."""
+    merged = dict(below)
+    for name, value in above.items():
+        both = isinstance(value, Mapping) and isinstance(merged.get(name), dict)
+        merged[name] = _overlaid(merged[name], value) if both else value
+    return merged
+
+
+def _write_yaml(file: Path, value: Json) -> None:
+    write_public(file, _HEADING + yaml.safe_dump(value, sort_keys=False, allow_unicode=True).encode())
+
+
+def _pretty(value: Json) -> bytes:
+    return orjson.dumps(value, option=orjson.OPT_INDENT_2)

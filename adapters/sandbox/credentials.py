@@ -1,0 +1,88 @@
+"""All keys and certificates of a sandbox, in its folder: made once, kept over restarts, renewed before they expire."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+
+from adapters.sandbox.cast import CLIENTS, GATEWAY_ID, PLATFORM_ID, SOURCES
+from adapters.sandbox.files import write_public, write_secret
+from adapters.sandbox.pki import DAY_SECONDS, Authority, Issued, read_issued
+from adapters.sandbox.signing import KeySigner, write_jwks
+
+GATEWAY_MESSAGE_KEY, REPORT_KEY = "gateway-messages-1", "gateway-reports-1"
+PLATFORM_MESSAGE_KEY, LEDGER_KEY, ISSUER_KEY = "platform-messages-1", "ledger-1", "issuer-tokens-1"
+
+_AUTHORITIES = {
+    "servers": ("CDI-DVP sandbox servers", "pki/ca.pem"),
+    "clients": ("CDI-DVP sandbox participants", "pki/client-ca.pem"),
+    "dvp": ("CDI-DVP sandbox DVP members", "pki/dvp-ca.pem"),
+}
+
+
+class Credentials:
+    """Paths are relative to `folder`. What a test needs of bad certificates comes from `authority`."""
+
+    def __init__(self, folder: Path, *, now: int) -> None:
+        """Makes what is missing."""
+        self._folder, self._now = folder, now
+        servers, clients, dvp = (self.authority(name) for name in _AUTHORITIES)
+        self.gateway_server = self._leaf("gateway/tls/server", lambda: servers.server("gateway", now=now))
+        self.issuer_server = self._leaf("issuer/tls/server", lambda: servers.server("issuer", now=now))
+        self.platform_server = self._leaf("platform/tls/server", lambda: dvp.server("platform", now=now))
+        self.platform_client = self._leaf("platform/tls/client", lambda: dvp.client(PLATFORM_ID, now=now))
+        self.gateway_client = self._leaf("gateway/tls/client", lambda: dvp.client(GATEWAY_ID, now=now))
+        self.clients = {
+            client.label: self._leaf(f"clients/{client.label}", _client_maker(clients, client.participant_id, now))
+            for client in CLIENTS
+        }
+        for key_id, owner in (
+            (GATEWAY_MESSAGE_KEY, "gateway"),
+            (REPORT_KEY, "gateway"),
+            (PLATFORM_MESSAGE_KEY, "platform"),
+            (LEDGER_KEY, "platform"),
+            (ISSUER_KEY, "issuer"),
+        ):
+            self._signing_key(f"{owner}/keys/{key_id}.pem", key_id, f"pki/{key_id}.jwks.json")
+        issuing = [source.label for source in SOURCES] + [one.label for one in CLIENTS if one.role == "source"]
+        for label in issuing:
+            self._signing_key(f"sources/{label}/key.pem", f"{label}-1", f"sources/{label}/jwks.json")
+        for name in ("gateway/keys/pseudonym.key", "gateway/keys/storage.key"):
+            self._symmetric_key(name)
+        for authority, file in ((clients, "pki/clients.crl.pem"), (dvp, "pki/dvp.crl.pem")):
+            if not (folder / file).exists():
+                write_public(folder / file, authority.revocation_list(now=now))
+
+    def authority(self, name: str) -> Authority:
+        """`servers`, `clients` (banks and Hong Kong sources) or `dvp` (the platform and its members)."""
+        common_name, certificate = _AUTHORITIES[name]
+        files = self._folder / certificate, self._folder / f"pki/private/{name}.key.pem"
+        if not files[1].exists():
+            Authority.create(common_name, now=self._now).write(*files)
+        return Authority.read(*files)
+
+    def _leaf(self, place: str, make: Callable[[], Issued]) -> Issued:
+        """`<place>/cert.pem` and `key.pem`, made anew in the last days of their life."""
+        files = self._folder / place / "cert.pem", self._folder / place / "key.pem"
+        if all(file.exists() for file in files):
+            issued = read_issued(*files)
+            if issued.certificate.not_valid_after_utc.timestamp() > self._now + 7 * DAY_SECONDS:
+                return issued
+        issued = make()
+        issued.write(*files)
+        return issued
+
+    def _signing_key(self, place: str, key_id: str, jwks_place: str) -> None:
+        file = self._folder / place
+        if not file.exists():
+            KeySigner.create(key_id).write(file)
+        write_jwks(self._folder / jwks_place, [KeySigner.read(key_id, file)])
+
+    def _symmetric_key(self, place: str) -> None:
+        if not (self._folder / place).exists():
+            write_secret(self._folder / place, secrets.token_bytes(32))
+
+
+def _client_maker(authority: Authority, participant_id: str, now: int) -> Callable[[], Issued]:
+    return lambda: authority.client(participant_id, now=now)

@@ -1,0 +1,246 @@
+"""A whole sandbox: its folder, its three processes, and `sandbox.json` when it is ready (contract §1).
+
+Started again in the same folder it is the same world: keys, ledger, approvals, consents and ports stay.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Self, TextIO
+
+import aiohttp
+import orjson
+
+from adapters.sandbox.addresses import Ports
+from adapters.sandbox.cast import CLIENTS, OWNERS, PLATFORM_ID
+from adapters.sandbox.children import Child, ChildFailed
+from adapters.sandbox.clock import WallClock
+from adapters.sandbox.configuration import Plan, write_configuration
+from adapters.sandbox.control_client import ControlClient
+from adapters.sandbox.credentials import Credentials
+from adapters.sandbox.files import write_public
+from adapters.sandbox.samples import SAMPLES, write_samples
+from adapters.sandbox.serving import client_context
+
+DESCRIPTION_FILE = "sandbox.json"
+_PORTS_FILE = "ports.json"
+_READY_SECONDS = 60
+_GRACE_SECONDS = 10
+_ANCHORED_SECONDS = 30
+_PROBE_TIMEOUT = aiohttp.ClientTimeout(total=2)
+_POLL_SECONDS = 0.05
+
+
+class WorldBusy(Exception):
+    """Another sandbox runs in this folder."""
+
+
+class World:
+    """Use as an async context manager, or `start` and `stop`."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        schemas: Mapping[str, Any],
+        port_base: int | None = None,
+        block_seconds: float | None = 1.0,
+        settings: Mapping[str, Any] = MappingProxyType({}),
+    ) -> None:
+        """`schemas`: as `schemas.load()` gives them. `port_base`: None for the contract's ports, 0 for free ones; a
+        world that was started before keeps the ports that it had. `settings` is laid over gateway.yaml."""
+        self.folder = folder.absolute()
+        self.clock = WallClock()
+        self.description: dict[str, Any] = {}
+        self._schemas, self._port_base = schemas, port_base
+        self._block_seconds, self._settings = block_seconds, settings
+        self._lock: TextIO | None = None
+        self.control = ControlClient("")
+        self.platform = self._child("platform", "adapters.sandbox.platform_server", "platform/platform.json")
+        self.issuer = self._child("issuer", "adapters.sandbox.issuer_server", "issuer/issuer.json")
+        self.migration = self._child("migration", "gateway", "gateway.yaml", "db", "upgrade")
+        self.gateway = self._child("gateway", "gateway", "gateway.yaml", "serve")
+        self.ports = Ports()
+
+    @property
+    def description_file(self) -> Path:
+        return self.folder / DESCRIPTION_FILE
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self.start()
+        except BaseException:
+            await self.stop()
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+    async def start(self) -> None:
+        """Ready on return. Raises WorldBusy, ChildFailed, SamplesUnavailable, OSError."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._take_lock()
+        self.description_file.unlink(missing_ok=True)
+        now = int(self.clock.now())
+        write_samples(self.folder, now=now)
+        self.ports = self._kept_ports()
+        plan = Plan(ports=self.ports, schemas=self._schemas, block_seconds=self._block_seconds, settings=self._settings)
+        write_configuration(self.folder, plan, Credentials(self.folder, now=now))
+        self.control = await ControlClient(f"http://127.0.0.1:{self.ports.control}").__aenter__()
+        self.platform.start()
+        self.issuer.start()
+        await self.migration.run_to_end(deadline_seconds=_READY_SECONDS)
+        await self.wait_platform()
+        await self._wait_http(self.issuer, f"https://127.0.0.1:{self.ports.consent}/oauth/jwks")
+        self.gateway.start()
+        samples = await self._issue_samples()
+        await self.wait_gateway()
+        self.description = self._describe(samples)
+        write_public(self.description_file, orjson.dumps(self.description, option=orjson.OPT_INDENT_2))
+
+    async def stop(self) -> None:
+        """The gateway first, so that it can finish what runs."""
+        for child in (self.gateway, self.migration, self.issuer, self.platform):
+            await child.stop(grace_seconds=_GRACE_SECONDS)
+        await self.control.__aexit__()
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+    async def watch(self) -> None:
+        """Until a process ends by itself. Raises ChildFailed then."""
+        while True:
+            for child in (self.platform, self.issuer, self.gateway):
+                if not child.running:
+                    raise ChildFailed(f"{child.name} ended: {child.tail()}")
+            await asyncio.sleep(0.2)
+
+    async def wait_platform(self) -> None:
+        await self.platform.wait_until(self.control.healthy, deadline_seconds=_READY_SECONDS)
+
+    async def wait_gateway(self) -> None:
+        await self._wait_http(self.gateway, f"http://127.0.0.1:{self.ports.ops}/readyz")
+
+    async def start_platform(self) -> None:
+        self.platform.start()
+        await self.wait_platform()
+
+    async def stop_platform(self) -> None:
+        await self.platform.stop(grace_seconds=_GRACE_SECONDS)
+
+    async def start_gateway(self) -> None:
+        self.gateway.start()
+        await self.wait_gateway()
+
+    async def stop_gateway(self) -> None:
+        """SIGTERM: it finishes what runs."""
+        await self.gateway.stop(grace_seconds=_GRACE_SECONDS)
+
+    async def kill_gateway(self) -> None:
+        """SIGKILL: a crash."""
+        await self.gateway.kill()
+
+    def _child(self, name: str, module: str, config: str, *command: str) -> Child:
+        return Child(
+            name,
+            ["-m", module, *command, "--config", str(self.folder / config)],
+            log_file=self.folder / "logs" / f"{name}.log",
+            clock=self.clock,
+        )
+
+    def _take_lock(self) -> None:
+        self._lock = (self.folder / ".lock").open("w")
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            self._lock.close()
+            self._lock = None
+            raise WorldBusy(f"another sandbox runs in {self.folder}") from error
+
+    def _kept_ports(self) -> Ports:
+        file = self.folder / _PORTS_FILE
+        if file.exists() and not self._port_base:
+            return Ports(**orjson.loads(file.read_bytes()))
+        ports = Ports() if self._port_base is None else Ports.from_base(self._port_base)
+        write_public(file, orjson.dumps(ports.named()))
+        return ports
+
+    async def _wait_http(self, child: Child, url: str) -> None:
+        context = client_context(self.folder / "pki/ca.pem")
+        async with aiohttp.ClientSession(timeout=_PROBE_TIMEOUT) as session:
+
+            async def ready() -> bool:
+                try:
+                    async with session.get(url, ssl=context) as response:
+                        return response.status == 200
+                except (aiohttp.ClientError, TimeoutError):
+                    return False
+
+            await child.wait_until(ready, deadline_seconds=_READY_SECONDS)
+
+    async def _issue_samples(self) -> list[dict[str, Any]]:
+        """Register what the sources have issued; the same documents give the same evidence and vouchers."""
+        described = []
+        for sample in SAMPLES:
+            document = (self.folder / sample.file).read_bytes()
+            receipt = await self.control.issue(sample.issuer_id, sample.document_type, document)
+            described.append(
+                {
+                    "file": sample.file,
+                    "documentType": sample.document_type,
+                    "issuerId": sample.issuer_id,
+                    "evidenceId": receipt["evidenceId"],
+                    "voucher": receipt["voucher"],
+                    "digests": receipt["digests"],
+                }
+            )
+        if self._block_seconds is not None:
+            await self._anchored([sample["evidenceId"] for sample in described])
+        return described
+
+    async def _anchored(self, evidence_ids: list[str]) -> None:
+        end = self.clock.monotonic() + _ANCHORED_SECONDS + (self._block_seconds or 0)
+        for evidence_id in evidence_ids:
+            while (await self.control.evidence(evidence_id))["status"] == "PENDING_CHAIN":
+                if self.clock.monotonic() > end:
+                    raise ChildFailed(f"the platform makes no block: {self.platform.tail()}")
+                await asyncio.sleep(_POLL_SECONDS)
+
+    def _describe(self, samples: list[dict[str, Any]]) -> dict[str, Any]:
+        ports = self.ports
+        return {
+            "listeners": {
+                "bank": f"https://localhost:{ports.bank}",
+                "consent": f"https://localhost:{ports.consent}",
+                "partner": f"https://localhost:{ports.partner}",
+                "ops": f"http://localhost:{ports.ops}",
+            },
+            "ca": "pki/ca.pem",
+            "clients": {
+                client.label: {
+                    "participant": client.participant_id,
+                    "clientId": client.client_id,
+                    "cert": f"clients/{client.label}/cert.pem",
+                    "key": f"clients/{client.label}/key.pem",
+                }
+                for client in CLIENTS
+            },
+            "owners": [{"id": owner.owner_id, "login": owner.login, "password": owner.password} for owner in OWNERS],
+            "samples": samples,
+            "platform": {
+                "participant": PLATFORM_ID,
+                "url": f"https://localhost:{ports.platform}",
+                "control": f"http://localhost:{ports.control}",
+            },
+            "issuer": {
+                "issuer": f"https://localhost:{ports.consent}",
+                "token": f"https://localhost:{ports.token}/oauth/token",
+                "approvals": f"https://localhost:{ports.consent}/approvals",
+            },
+            "config": "gateway.yaml",
+        }
