@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,7 +15,6 @@ from typing import Annotated, Any
 import typer
 from typer.main import get_command
 
-from gateway.cli import config, db
 from gateway.cli.digest import digest
 from gateway.cli.serve import serve
 from gateway.cli.terminal import DONE, NEGATIVE, WRONG, Refused, complain, say
@@ -23,7 +23,14 @@ from gateway.settings import SettingsError
 
 PROGRAM = "cdi-gateway"
 
-# A command whose arguments are parsed by an application of its own, which is imported only when it is called.
+# Commands with an application of their own in the module of the same name, imported only when called: nobody waits
+# for databases and servers to hash a file.
+_GROUPS = {
+    "config": "Check a configuration, and print its JSON Schema.",
+    "db": "Schema migrations of the store and the audit log.",
+    "sandbox": "The whole world on one machine: PKI, DVP platform, sources, clients and the gateway.",
+    "demo": "The story in a fresh sandbox, each step with its result; exit 0 only if every step came out as it must.",
+}
 _FORWARDED = {"allow_extra_args": True, "ignore_unknown_options": True}
 
 _OURS = {"gateway", "adapters", "schemas"}
@@ -57,27 +64,19 @@ def gateway(
 
 
 app.command()(serve)
-app.add_typer(config.app, name="config")
 app.command()(digest)
-app.add_typer(db.app, name="db")
 
 
-@app.command(context_settings=_FORWARDED, add_help_option=False)
-def sandbox(ctx: typer.Context) -> int:
-    """The whole world on one machine: PKI, DVP platform, sources, clients and the gateway."""
-    from gateway.cli.sandbox import app as world  # noqa: PLC0415  # the other commands need not load its world
+def _forwarding(name: str) -> Callable[[typer.Context], int]:
+    def command(ctx: typer.Context) -> int:
+        application = import_module(f"gateway.cli.{name}").app
+        return _invoke(application, ctx.args, f"{PROGRAM} {name}")
 
-    return _invoke(world, ctx.args, f"{PROGRAM} sandbox")
+    return command
 
 
-@app.command(context_settings=_FORWARDED, add_help_option=False)
-def demo(ctx: typer.Context) -> int:
-    """The story in a fresh sandbox, each step with its result; exit 0 only if every step came out as it must."""
-    from gateway.cli.demo import demo as story  # noqa: PLC0415  # as above
-
-    single = typer.Typer(add_completion=False, context_settings={"help_option_names": ["-h", "--help"]})
-    single.command()(story)
-    return _invoke(single, ctx.args, f"{PROGRAM} demo")
+for _name, _help in _GROUPS.items():
+    app.command(_name, help=_help, context_settings=_FORWARDED, add_help_option=False)(_forwarding(_name))
 
 
 def run(arguments: Sequence[str] | None = None, application: typer.Typer = app) -> int:

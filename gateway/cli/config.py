@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
+from gateway.cli.material import material_problems
 from gateway.cli.terminal import DONE, WRONG, Refused, say, say_json, show
 from gateway.settings import Codes, Participants, Settings, SettingsError, config_hash, load
 from schemas import codelist
@@ -34,7 +35,7 @@ def check(
     if chosen is None or (file is not None and config is not None):
         raise Refused("name one configuration file: cdi-gateway config check FILE")
     try:
-        settings, participants = load(chosen, codes=published_codes(), check_files=not without_files)
+        settings, participants = _checked(chosen, with_files=not without_files)
     except SettingsError as error:
         if not as_json:
             raise
@@ -47,7 +48,7 @@ def check(
         return DONE
     show(_summary(participants))
     say(f"listeners: {_listeners(settings)}")
-    files = "keys and certificates not looked at" if without_files else "keys and certificates readable"
+    files = "keys and certificates not looked at" if without_files else "keys and certificates usable"
     say(f"{chosen}: valid, {files}; configuration hash {fingerprint}")
     return DONE
 
@@ -70,6 +71,14 @@ def published_codes() -> Codes:
         document_types=frozenset(codelist("document-type")),
         purposes=frozenset(codelist("purpose")),
     )
+
+
+def _checked(file: Path, *, with_files: bool) -> tuple[Settings, Participants]:
+    settings, participants = load(file, codes=published_codes(), check_files=with_files)
+    unusable = list(material_problems(settings, participants)) if with_files else []
+    if unusable:
+        raise SettingsError(file, unusable)
+    return settings, participants
 
 
 def _summary(participants: Participants) -> Table:

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from gateway.cli.terminal import Refused
+
 
 def serve(
     config: Annotated[Path, typer.Option("--config", "-c", metavar="FILE", help="The configuration file.")],
@@ -19,4 +21,7 @@ def serve(
     # Loaded here: it brings every adapter, which the other commands can do without.
     from gateway import app  # noqa: PLC0415
 
-    return app.serve(config)
+    try:
+        return app.serve(config)
+    except app.StartRefused as error:
+        raise Refused(f"cannot start: {error}") from error

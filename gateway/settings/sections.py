@@ -243,7 +243,7 @@ class PlatformSettings(Section):
     """`kid` of that key."""
     jwks_file: File
     """The platform's message keys (JWKS)."""
-    ledger_system: Annotated[str, Field(pattern=r"^[\w.-]{1,64}$")] = "fisco-bcos"
+    ledger_system: KeyId = "fisco-bcos"
     """Kind of ledger that these keys speak for; a chain reference to another one proves nothing."""
     ledger_jwks_file: File
     """Keys that sign the ledger's block headers (JWKS)."""
