@@ -28,14 +28,6 @@ class CdiV1:
         self._public_url = public_url
         self._gateway_id = gateway_id
 
-    def consent_url(self, consent_id: str) -> str:
-        """`Location` of a consent."""
-        return f"{self._public_url}/cdi/v1/consents/{consent_id}"
-
-    def exchange_url(self, exchange_id: str) -> str:
-        """`Location` of a data request."""
-        return f"{self._public_url}/cdi/v1/data-requests/{exchange_id}"
-
     def parse_consent_request(self, body: bytes) -> ConsentRequest:
         return parsing.consent_request(self._parse("consent-request", body))
 

@@ -1,0 +1,139 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import orjson
+import pytest
+import rfc8785
+
+from gateway.core.consent import DataRequest
+from gateway.core.model import ConsentStatus, ExchangeStatus, Notice
+from gateway.errors import ConsentExpired, GatewayError, SchemaInvalid, TooLarge
+from gateway.profiles.cdi_v1 import CdiV1
+from gateway.profiles.validation import InvalidOutput
+from tests.fakes_profiles import (
+    CONSENT_ID,
+    DIGESTS,
+    INTERACTION,
+    NOW,
+    REPORT,
+    REQUEST_ID,
+    RESPONSE_ID,
+    KeySigner,
+    consent,
+    evidence,
+    exchange,
+    validators,
+    vectors,
+    verdict,
+)
+
+EVIDENCE = evidence(KeySigner("issuer"), KeySigner("ledger"))
+MESSAGES = {name.removeprefix("schemas/cdi/v1/"): vector["message"] for name, vector in vectors("schemas/cdi/v1")}
+
+
+@pytest.fixture
+def codec() -> CdiV1:
+    return CdiV1(validators(), public_url="https://gateway.example", gateway_id="HKGATEWAY01")
+
+
+def test_requests_are_parsed(codec: CdiV1) -> None:
+    consent_request = orjson.dumps(MESSAGES["consent-request/by-reference"])
+    data_request = orjson.dumps(MESSAGES["data-request-request/smallest"])
+    assert codec.parse_consent_request(consent_request).purpose == "SME_LOAN_UNDERWRITING"
+    assert codec.parse_data_request(data_request).consent_id == CONSENT_ID
+
+
+def test_message_that_breaks_its_schema_is_refused(codec: CdiV1) -> None:
+    with pytest.raises(SchemaInvalid) as refusal:
+        codec.parse_data_request(b'{"consentId":"canary"}')
+    assert "canary" not in str(refusal.value.violations)
+
+
+def test_each_item_of_a_batch_stands_alone(codec: CdiV1) -> None:
+    good: dict[str, Any] = MESSAGES["data-request-request/both-digests"]
+    twice = good | {"document": good["document"] | {"digests": [good["document"]["digests"][0]] * 2}}
+    items = codec.parse_batch(orjson.dumps({"requests": [good, {"consentId": 1}, twice]}), items_max=10)
+    assert isinstance(items[0], DataRequest)
+    for index in (1, 2):
+        refused = items[index]
+        assert isinstance(refused, SchemaInvalid)
+        assert all(violation.pointer.startswith(f"/requests/{index}") for violation in refused.violations)
+
+
+def test_batch_above_the_limit_is_refused_as_a_whole(codec: CdiV1) -> None:
+    with pytest.raises(TooLarge):
+        codec.parse_batch(b'{"requests":[{},{},{}]}', items_max=2)
+    with pytest.raises(SchemaInvalid):
+        codec.parse_batch(orjson.dumps({"requests": [{}] * 1001}), items_max=2)
+    with pytest.raises(SchemaInvalid):
+        codec.parse_batch(b'{"requests":[]}', items_max=2)
+
+
+@pytest.mark.parametrize(("text", "code"), [("CUSTOMER_REQUEST", "CUSTOMER_REQUEST"), ("陳大文 called", "OTHER")])
+def test_free_text_of_a_reason_is_not_kept(codec: CdiV1, text: str, code: str) -> None:
+    assert codec.parse_revocation(orjson.dumps({"reason": text})) == code
+    assert codec.parse_cancellation(orjson.dumps({"reason": text})) == code
+
+
+@pytest.mark.parametrize("body", [b"", b"{}"])
+def test_cancellation_needs_no_reason(codec: CdiV1, body: bytes) -> None:
+    assert codec.parse_cancellation(body) == "OTHER"
+
+
+def test_reception_names_the_file_by_its_hash(codec: CdiV1) -> None:
+    assert codec.parse_reception(orjson.dumps({"fileHash": "7f" * 32})) == ("7f" * 32, None)
+    full = orjson.dumps({"fileHash": "7f" * 32, "dataResponseId": RESPONSE_ID})
+    assert codec.parse_reception(full) == ("7f" * 32, RESPONSE_ID)
+
+
+@pytest.mark.parametrize("status", ConsentStatus)
+def test_consent_is_rendered_in_every_status(codec: CdiV1, status: ConsentStatus) -> None:
+    assert orjson.loads(codec.render_consent(consent(status=status)))["status"] == status.value
+
+
+@pytest.mark.parametrize("status", ExchangeStatus)
+def test_data_request_is_rendered_in_every_status(codec: CdiV1, status: ExchangeStatus) -> None:
+    assert orjson.loads(codec.render_exchange(exchange(status=status)))["status"] == status.value
+
+
+def test_page_says_where_the_next_begins_only_when_there_is_one(codec: CdiV1) -> None:
+    assert orjson.loads(codec.render_consents([consent()], CONSENT_ID))["next"] == CONSENT_ID
+    assert "next" not in orjson.loads(codec.render_consents([]))
+    assert orjson.loads(codec.render_exchanges([exchange()], REQUEST_ID))["next"] == REQUEST_ID
+    assert orjson.loads(codec.render_exchanges([])) == {"dataRequests": []}
+
+
+def test_notices_always_say_where_to_continue(codec: CdiV1) -> None:
+    notice = Notice(sequence=9, participant_id="BANKA01DC", type="DATA_REQUEST_FINAL", time=NOW, detail="TIMEOUT")
+    assert orjson.loads(codec.render_notices([notice], 9))["next"] == 9
+    assert orjson.loads(codec.render_notices([], 9)) == {"notices": [], "next": 9}
+
+
+def test_batch_result_has_the_status_that_each_would_have_had_alone(codec: CdiV1) -> None:
+    results = [exchange(), exchange(status=ExchangeStatus.SHARED), ConsentExpired(private="canary")]
+    body = codec.render_batch(results, INTERACTION)
+    assert [result["status"] for result in orjson.loads(body)["results"]] == [202, 200, 403]
+    assert b"canary" not in body
+
+
+def test_digests_and_problems_are_rendered(codec: CdiV1) -> None:
+    assert orjson.loads(codec.render_digests(0, DIGESTS))["size"] == 0
+    error: GatewayError = ConsentExpired()
+    assert orjson.loads(codec.render_problem(error, INTERACTION))["code"] == "CONSENT_EXPIRED"
+
+
+def test_report_is_canonical_and_complete(codec: CdiV1) -> None:
+    shared = exchange(status=ExchangeStatus.SHARED, report=REPORT, response_id=RESPONSE_ID)
+    payload = codec.report_payload(shared, verdict(EVIDENCE), NOW + 0.7)
+    body = orjson.loads(payload)
+    assert payload == rfc8785.dumps(body)
+    assert (body["gateway"], body["dataConsumerId"], body["time"]) == ("HKGATEWAY01", "BANKA01DC", NOW)
+    assert body["verification"]["evidence"]["chain"]["proof"]["path"]
+
+
+def test_wrong_message_of_our_own_does_not_leave(codec: CdiV1) -> None:
+    with pytest.raises(InvalidOutput) as bug:
+        codec.render_consent(replace(consent(), purpose="canary"))
+    assert str(bug.value) == "cdi/v1/consent: enum at '/purpose'"
