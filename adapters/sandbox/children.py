@@ -77,7 +77,7 @@ class Child:
         """Start it and wait for its end. Raises ChildFailed when that is not exit code 0, or comes too late."""
         self.start()
         end = self._clock.monotonic() + deadline_seconds
-        while self.running and self._clock.monotonic() < end:
+        while self.running and self._clock.monotonic() < end:  # noqa: ASYNC110  another process, no event tells
             await asyncio.sleep(_POLL_SECONDS)
         if self._process is None or self._process.poll() != 0:
             await self.kill()

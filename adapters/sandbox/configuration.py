@@ -27,6 +27,7 @@ from adapters.sandbox.credentials import (
 )
 from adapters.sandbox.files import write_public, write_secret
 from adapters.sandbox.issuer import password_hash
+from adapters.sandbox.ledger import SYSTEM
 
 Json = dict[str, Any]
 _HEADING = b"# Written by the sandbox at every start: changes here do not last.\n"
@@ -106,6 +107,7 @@ def _gateway(ports: Ports) -> Json:
                 "signing_key_id": GATEWAY_MESSAGE_KEY,
                 "jwks_file": f"pki/{PLATFORM_MESSAGE_KEY}.jwks.json",
                 "ledger_jwks_file": f"pki/{LEDGER_KEY}.jwks.json",
+                "ledger_system": SYSTEM,
                 "breaker": {"failures_max": 10, "open_seconds": 2},
             }
         ],

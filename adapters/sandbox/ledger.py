@@ -23,7 +23,7 @@ from gateway.core.model import ChainProof, ChainReference, Digest, HashAlgorithm
 from gateway.profiles.dvp_v1.signature import SignatureError, key_set, verify
 from gateway.profiles.dvp_v1.trust import HEADER_TYPE, ChainHeader, header_sign
 
-SYSTEM, GROUP, CONTRACT = "sandbox-ledger", "group0", "evidence/v1"
+SYSTEM, GROUP, CONTRACT = "sandbox-ledger", "group0", "evidence-v1"
 TRANSACTIONS_MAX = 256  # a block's proofs are made in one go
 _FIRST_PREVIOUS_HASH = bytes(32)
 
