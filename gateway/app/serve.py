@@ -35,9 +35,10 @@ from gateway.exchange.consents import Consents
 from gateway.exchange.data_requests import DataRequests
 from gateway.exchange.inbound import Inbound
 from gateway.exchange.notices import Notices
+from gateway.exchange.pace import Pace
 from gateway.exchange.recording import Recorder, record
 from gateway.exchange.roster import Roster
-from gateway.exchange.verification import Pace, Verifications
+from gateway.exchange.verification import Verifications
 from gateway.exchange.worker import Worker
 from gateway.http.bank import BankApi, BankLimits
 from gateway.http.boundary import Boundary, InFlight

@@ -130,7 +130,9 @@ class Consents:
         grant = caller.grant(consent_id)
         if grant is not None and consent.status is ConsentStatus.SUBMITTED and rules.approval(consent, grant):
             self._require_audit()
-            consent = await self._store.change_consent(consent_id, lambda current: validated(current, grant, caller))
+            consent = await self._store.change_consent(
+                consent_id, lambda current: validated(current, grant, caller, now=caller.now)
+            )
             await self._recorder.flush()
         return consent
 
@@ -206,9 +208,8 @@ class Consents:
             raise AuditUnavailable()
 
 
-def validated(current: Consent, grant: rules.Grant, caller: Caller) -> ConsentStep | None:
+def validated(current: Consent, grant: rules.Grant, caller: Caller, *, now: float) -> ConsentStep | None:
     """The submitted consent made valid by an approving token, or None where there is nothing to approve."""
-    now = int(caller.now)
     if (
         current.status is not ConsentStatus.SUBMITTED
         or current.expire_time <= now
@@ -216,8 +217,8 @@ def validated(current: Consent, grant: rules.Grant, caller: Caller) -> ConsentSt
     ):
         return None
     status = lifecycle.step(lifecycle.CONSENT, current.status, ConsentStatus.VALID)
-    valid = replace(current, status=status, updated_at=now)
-    return ConsentStep(consent=valid, notices=(notice(valid, now),), records=(consent_record(caller, valid),))
+    valid = replace(current, status=status, updated_at=int(now))
+    return ConsentStep(consent=valid, notices=(notice(valid, int(now)),), records=(consent_record(caller, valid),))
 
 
 def consent_record(caller: Caller, consent: Consent, reason: str | None = None) -> Record:

@@ -102,7 +102,7 @@ def ask_again(exchange: Exchange, verdict: Verdict, *, pause_seconds: float, now
 def give_up(exchange: Exchange, consent: Consent | None, verdict: Verdict, now: float) -> ExchangeStep:
     """The deadline passed without a final outcome: rejected, the use given back; it may be asked again."""
     return _end(
-        replace(exchange, verdict=verdict, attempts=exchange.attempts + 1),
+        replace(exchange, verdict=verdict),
         consent,
         ExchangeStatus.REJECTED,
         now=now,

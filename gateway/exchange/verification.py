@@ -7,26 +7,21 @@ this one's worker) away from an exchange that is being advanced.
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import os
-import random
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Protocol
 
-from gateway.audit.record import Record
 from gateway.core import consent as rules
 from gateway.core import lifecycle
 from gateway.core.consent import Consented, DataRequest
 from gateway.core.ids import uuid7
 from gateway.core.model import (
     Consent,
-    Direction,
     Exchange,
     ExchangeStatus,
     Outcome,
     Reason,
-    Report,
     Verdict,
 )
 from gateway.core.verification import judge, question
@@ -39,11 +34,14 @@ from gateway.errors import (
     Overloaded,
     StateConflict,
 )
-from gateway.exchange import steps
+from gateway.exchange import statements, steps
 from gateway.exchange.admission import Caller
 from gateway.exchange.consents import validated
-from gateway.exchange.recording import Recorder, record
+from gateway.exchange.pace import Pace
+from gateway.exchange.recording import Recorder
 from gateway.exchange.roster import Roster
+from gateway.exchange.statements import ReportPayload
+from gateway.exchange.waiting import Waiting
 from gateway.ports import (
     AuditLog,
     Clock,
@@ -55,29 +53,6 @@ from gateway.ports import (
     TraceContext,
 )
 
-REPORT_NAME = "verification-report.jws"
-REPORT_TYPE = "cdi-report+jws"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pace:
-    """The times of an exchange, in seconds."""
-
-    deadline: float
-    retry_first: float
-    retry_max: float
-    lease: float
-
-    @property
-    def question(self) -> float:
-        """Longest time for one question; the rest of the lease is for saving its answer."""
-        return self.lease * 2 / 3
-
-    def pause(self, attempts: int) -> float:
-        """Doubled each time up to the longest, with ±20 % so that many do not come back at once."""
-        growing = min(self.retry_first * 2.0 ** min(attempts, 30), self.retry_max)
-        return growing * random.uniform(0.8, 1.2)  # noqa: S311 - spreads load, keeps no secret
-
 
 class Observer(Protocol):
     """What operations people see of a verification."""
@@ -85,9 +60,6 @@ class Observer(Protocol):
     def verified(self, document_type: str, outcome: str) -> None: ...
     def alarm(self, reason: str, exchange_id: str) -> None: ...
     def failed(self, error: BaseException, exchange_id: str) -> None: ...
-
-
-ReportPayload = Callable[[Exchange, Verdict, float], bytes]
 
 
 class Verifications:
@@ -120,7 +92,7 @@ class Verifications:
         self._tasks = tasks
         self._running: dict[str, asyncio.Task[Exchange | GatewayError]] = {}
         self._running_max = running_max
-        self._waiters: dict[str, set[asyncio.Future[None]]] = {}
+        self._waiting = Waiting(store=store, clock=clock)
 
     # --- from a bank ---------------------------------------------------------------------------------------
 
@@ -144,7 +116,8 @@ class Verifications:
         if busy and not patient:
             raise Overloaded(retry_after_seconds=1)
         grant = caller.grant(request.consent_id)
-        now = caller.now
+        # Not the time of arrival: the body may have come slowly, and the consent must be live and the lease whole now.
+        now = self._clock.now()
 
         # One transaction: the consent's check, its approval by this token, the use's reservation, the exchange and its
         # idempotency key. kill -9 before its commit leaves nothing; after it, an exchange that is due when its lease
@@ -159,11 +132,11 @@ class Verifications:
                 raise ConsentScopeExceeded("The access token carries no permission for this consent")
             approved = None
             if consent is not None and consent.consumer_id == caller.participant.participant_id:
-                approved = validated(consent, grant, caller)
+                approved = validated(consent, grant, caller, now=now)
             proof = rules.check(
                 approved.consent if approved else consent, grant, request, caller.participant, now=int(now)
             )
-            exchange = self._opened(caller, request)
+            exchange = self._opened(caller, request, now)
             step = ExchangeStep(exchange=exchange, consent=steps.reserved(proof.consent))
             if self._roster.platform_of(request.document.issuer_id) is None:
                 step = steps.not_served(exchange, step.consent, now)
@@ -188,15 +161,8 @@ class Verifications:
         return await self._after(task, exchange, wait_seconds)
 
     async def await_final(self, exchange: Exchange, wait_seconds: float) -> Exchange:
-        """The exchange once it is final, or as it is when time is up. Sees steps of other processes within a second."""
-        until = self._clock.monotonic() + wait_seconds
-        while exchange.status in lifecycle.OPEN_EXCHANGE:
-            left = until - self._clock.monotonic()
-            if left <= 0:
-                break
-            await self._nudged(exchange.exchange_id, min(left, 1.0))
-            exchange = await self._store.exchange(exchange.exchange_id) or exchange
-        return exchange
+        """See `Waiting.final`."""
+        return await self._waiting.final(exchange, wait_seconds)
 
     # --- from the worker -----------------------------------------------------------------------------------
 
@@ -225,11 +191,10 @@ class Verifications:
 
     # --- one step ------------------------------------------------------------------------------------------
 
-    def _opened(self, caller: Caller, request: DataRequest) -> Exchange:
-        now = int(caller.now)
+    def _opened(self, caller: Caller, request: DataRequest, now: float) -> Exchange:
         return Exchange(
-            exchange_id=uuid7(caller.now, os.urandom(10)),
-            request_id=uuid7(caller.now, os.urandom(10)),
+            exchange_id=uuid7(now, os.urandom(10)),
+            request_id=uuid7(now, os.urandom(10)),
             consumer_id=caller.participant.participant_id,
             consent_id=request.consent_id,
             scope=request.scope,
@@ -239,10 +204,10 @@ class Verifications:
             interaction=caller.interaction,
             client_id=caller.token.client_id,
             certificate=caller.certificate.sha256,
-            created_at=now,
-            updated_at=now,
-            deadline_at=now + int(self._pace.deadline),
-            next_attempt_at=caller.now,
+            created_at=int(now),
+            updated_at=int(now),
+            deadline_at=int(now + self._pace.deadline),
+            next_attempt_at=now,
         )
 
     def _start(
@@ -266,9 +231,7 @@ class Verifications:
             return Internal()
         finally:
             del self._running[exchange.exchange_id]
-            for waiter in self._waiters.pop(exchange.exchange_id, ()):
-                if not waiter.done():
-                    waiter.set_result(None)
+            self._waiting.wake(exchange.exchange_id)
 
     async def _step(self, exchange: Exchange, consented: Consented | None, trace: TraceContext | None) -> Exchange:
         platform = self._roster.platform_of(exchange.document.issuer_id)
@@ -289,7 +252,7 @@ class Verifications:
         if exchange.attempts == 0:
             # The intent is durable before the question. kill -9 behind it: an intent without outcome; the worker asks
             # with the same request id when the lease ends, and the intent stands twice for one request id.
-            await self._audit.append([self._intended(exchange, consented)])
+            await self._audit.append([statements.intended(exchange, consented, self._clock.now())])
         return await self._ask(exchange, consented, platform, trace)
 
     async def _ask(
@@ -298,6 +261,7 @@ class Verifications:
         began = self._clock.monotonic()
         asked = question(consented, request_id=exchange.request_id)
         answer = await platform.ask(asked, trace=trace, deadline_seconds=self._pace.question)
+        took = self._clock.monotonic() - began
         now = self._clock.now()
         verdict = judge(asked, answer, self._roster.view.trust[platform.platform_id], now=int(now))
         if verdict.alarm:
@@ -305,16 +269,17 @@ class Verifications:
         self._observer.verified(exchange.scope.document_type, verdict.outcome.value)
         if not verdict.outcome.final:
             if now >= exchange.deadline_at:
-                return await self._save(exchange, lambda current: steps.give_up(exchange, current, verdict, now))
+                asked_last = replace(exchange, attempts=exchange.attempts + 1)
+                return await self._save(exchange, lambda current: steps.give_up(asked_last, current, verdict, now))
             pause = self._pace.pause(exchange.attempts)
             # kill -9 before this commit: the lease ends and the question is put again with the same request id.
             return await self._save(
                 exchange, lambda _: steps.ask_again(exchange, verdict, pause_seconds=pause, now=now)
             )
-        report = self._report(exchange, verdict, now)
+        report = statements.report(exchange, verdict, now, payload=self._report_payload, signer=self._signer)
         # The outcome is durable before anyone can read it. kill -9 behind it: the exchange is still open, the worker
         # asks again with the same request id and records the outcome again; the use is committed once, below.
-        await self._audit.append([self._decided(exchange, consented, verdict, now, self._clock.monotonic() - began)])
+        await self._audit.append([statements.decided(exchange, consented, verdict, now, took_seconds=took)])
         response_id = uuid7(now, os.urandom(10))
         return await self._save(
             exchange,
@@ -344,57 +309,6 @@ class Verifications:
             await self._recorder.flush()
         return saved
 
-    # --- what is said about it -----------------------------------------------------------------------------
-
-    def _report(self, exchange: Exchange, verdict: Verdict, now: float) -> Report:
-        payload = self._report_payload(exchange, verdict, now)
-        jws = self._signer.sign_jws({"typ": REPORT_TYPE}, payload)
-        return Report(
-            name=REPORT_NAME,
-            jws=jws,
-            sha256=hashlib.sha256(jws.encode()).hexdigest(),
-            key_id=self._signer.key_id,
-        )
-
-    def _intended(self, exchange: Exchange, consented: Consented) -> Record:
-        return record(
-            self._clock.now(),
-            "verification.intended",
-            actor=steps.asker(exchange),
-            direction=Direction.SOUTHBOUND,
-            counterparty=exchange.document.issuer_id,
-            interaction=exchange.interaction,
-            request=exchange.exchange_id,
-            consent=consented.consent,
-            document=exchange.document,
-            document_type=exchange.scope.document_type,
-        )
-
-    def _decided(
-        self,
-        exchange: Exchange,
-        consented: Consented,
-        verdict: Verdict,
-        now: float,
-        took: float,
-    ) -> Record:
-        return record(
-            now,
-            "verification.decided",
-            actor=steps.asker(exchange),
-            direction=Direction.SOUTHBOUND,
-            counterparty=exchange.document.issuer_id,
-            interaction=exchange.interaction,
-            request=exchange.exchange_id,
-            consent=consented.consent,
-            document=exchange.document,
-            document_type=exchange.scope.document_type,
-            outcome=verdict.outcome.value,
-            evidence=verdict.evidence.evidence_id if verdict.evidence else None,
-            latency_ms=int(took * 1000),
-            attempts=exchange.attempts + 1,
-        )
-
     # --- waiting -------------------------------------------------------------------------------------------
 
     async def _after(
@@ -411,18 +325,6 @@ class Verifications:
         if isinstance(result, GatewayError):
             raise result
         return await self.await_final(result, until - self._clock.monotonic())
-
-    async def _nudged(self, exchange_id: str, seconds: float) -> None:
-        """Until a step of this exchange ends in this process, or the time is up."""
-        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        waiters = self._waiters.setdefault(exchange_id, set())
-        waiters.add(waiter)
-        try:
-            await asyncio.wait({waiter}, timeout=seconds)
-        finally:
-            waiters.discard(waiter)
-            if not waiters and self._waiters.get(exchange_id) is waiters:
-                del self._waiters[exchange_id]
 
 
 def _timed_out(now: float) -> Verdict:
