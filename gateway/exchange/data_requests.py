@@ -69,7 +69,12 @@ class DataRequests:
         self._require_audit()
         now = self._clock.now()
         who = actor(caller.participant, caller.certificate, caller.token.client_id)
-        saved = await self._store.advance(exchange, lambda _: steps.receive(exchange, who, caller.interaction, now))
+        try:
+            saved = await self._store.advance(exchange, lambda _: steps.receive(exchange, who, caller.interaction, now))
+        except StateConflict:  # the same acknowledgement, twice at once
+            saved = await self._own(caller, exchange_id)
+            if saved.status is not ExchangeStatus.RECEIVED:
+                raise
         await self._recorder.flush()
         return saved
 
