@@ -139,6 +139,9 @@ class BankApi:
         body = await self._json(request, self.limits.batch_bytes_max)
         items = self.codec.parse_batch(body, items_max=self.limits.batch_items_max)
         together = asyncio.Semaphore(_BATCH_TOGETHER)
+        # One wait for the whole batch: who comes last in it has waited for the others already.
+        loop = asyncio.get_running_loop()
+        until = loop.time() + wait
 
         async def one(index: int, item: DataRequest | GatewayError) -> Exchange | GatewayError:
             if isinstance(item, GatewayError):
@@ -148,7 +151,8 @@ class BankApi:
             )
             try:
                 async with together:
-                    return await self.verifications.ask(caller, item, identity, wait_seconds=wait, patient=True)
+                    left = max(until - loop.time(), 0.0)
+                    return await self.verifications.ask(caller, item, identity, wait_seconds=left, patient=True)
             except GatewayError as refused:
                 return refused
 
