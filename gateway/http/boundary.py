@@ -107,6 +107,8 @@ class Boundary:
         if not response.prepared:
             _complete(response, request, interaction)
         self._observe(request, response.status, outcome, trace, started)
+        if isinstance(response, web.HTTPException):  # a redirect; aiohttp wants it raised
+            raise response
         return response
 
     def _refused(self, request: web.Request, error: Exception, interaction: str) -> tuple[web.StreamResponse, str]:

@@ -268,9 +268,7 @@ class Connection(web_protocol.RequestHandler):
         if not self.began:
             return
         self.keep_alive(False)
-        waiter = self._waiter
-        # Waiting for a request, or not yet at its first. A request that was taken up is never dropped here.
-        if self._flow is None or (waiter is not None and not waiter.done()):
+        if self._idle():
             self.force_close()
 
     def cut(self) -> None:
@@ -282,6 +280,11 @@ class Connection(web_protocol.RequestHandler):
     def cancel(self) -> None:
         if self._flow is not None:
             self._flow.cancel()
+
+    def _idle(self) -> bool:
+        """Waiting for a request, or not yet at the first. False once a request was taken up, also before it runs."""
+        waiter = self._waiter
+        return not self._messages and (self._flow is None or (waiter is not None and not waiter.done()))
 
     # --- asyncio.Protocol ----------------------------------------------------------------------------------
 
@@ -305,8 +308,7 @@ class Connection(web_protocol.RequestHandler):
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
-        waiter = self._waiter
-        if waiter is None or waiter.done():
+        if not self._idle():
             self._header_bytes = 0
             return
         # Nothing is complete yet, so these bytes are of a header. Its fields are bounded one by one; this bounds all.
@@ -380,6 +382,7 @@ class Connection(web_protocol.RequestHandler):
             self.log_exception("unhandled", exc_info=exc)
         resp = _problem(_malformed(exc) if status < 500 else Internal())
         resp.force_close()
+        resp.headers["Connection"] = "close"  # aiohttp takes what it could not read for HTTP/1.0, and would not say it
         return resp
 
     def log_exception(self, *_: object, exc_info: BaseException | None = None, **__: object) -> None:

@@ -52,6 +52,9 @@ class Family(Generic[MetricT]):
             child = self._children[labels] = self._metric.labels(*labels)
         return child
 
+    def __len__(self) -> int:
+        return len(self._children)
+
 
 class Metrics:
     """All metrics of the process. Attributes are named as the metrics without prefix and unit."""
