@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
+import orjson
+
 from adapters.issuers.keys import KeysInvalid, parse_keys
 from adapters.keys.file import AesGcmSealer, FileSigner, read_secret
 from gateway.profiles.dvp_v1.signature import key_set
@@ -53,7 +55,10 @@ def _openings(settings: Settings, participants: Participants) -> Iterator[tuple[
 
 
 def _key_set(file: Path) -> object:
-    return key_set(file.read_bytes())
+    try:
+        return key_set(file.read_bytes())
+    except orjson.JSONDecodeError as error:
+        raise ValueError("not JSON") from error
 
 
 def _issuer_keys(file: Path) -> object:
