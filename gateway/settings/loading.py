@@ -65,7 +65,7 @@ def load(
     for path, (variable, value) in variables.items():
         if not source.put(data, path, value):
             problems.append((variable, "names no key"))
-    place = Place(folder=file.parent, check_files=check_files)
+    place = Place(folder=file.parent.absolute(), check_files=check_files)
     settings: Settings | None = None
     if readable:
         named = {path: variable for path, (variable, _) in variables.items()}
@@ -79,7 +79,7 @@ def load(
         except SettingsError as error:
             problems += [(": ".join(filter(None, ("participants_file", path))), text) for path, text in error.problems]
     if settings is not None:
-        settings = _in_folder(settings, file.parent)
+        settings = _in_folder(settings, place.folder)
         problems += _relations(settings)
     if settings is not None and participants is not None:
         problems += _unknown_platforms(settings, participants)
@@ -93,7 +93,8 @@ def load_participants(file: Path, *, codes: Codes | None = None, check_files: bo
     data, problems = source.read(file)
     if problems:
         raise SettingsError(file, problems)
-    participants, problems = _validated(Participants, data, Place(folder=file.parent, check_files=check_files), {})
+    place = Place(folder=file.parent.absolute(), check_files=check_files)
+    participants, problems = _validated(Participants, data, place, {})
     if participants is not None:
         problems += participants.ambiguities()
         if codes is not None:
@@ -152,7 +153,7 @@ def _in_folder(settings: Settings, folder: Path) -> Settings:
 def _sqlite_in(folder: Path, url: str) -> str:
     if not url.startswith(_SQLITE):
         return url
-    return f"{_SQLITE}{(folder / url.removeprefix(_SQLITE)).absolute()}"
+    return f"{_SQLITE}{folder / url.removeprefix(_SQLITE)}"
 
 
 def _relations(settings: Settings) -> Iterator[Problem]:
