@@ -13,6 +13,7 @@ import psycopg
 import stamina
 from psycopg import sql
 
+_OPTIONS = ("--listen_addresses=", "--fsync=off", "--max_connections=50")
 _DEBIAN = Path("/usr/lib/postgresql")
 
 
@@ -53,8 +54,7 @@ class PostgreSQL:
     def _start(self) -> None:
         self._process = subprocess.Popen(
             # One machine's test data: nothing here has to survive a power cut.
-            [*self._as_user, self._server, "-D", self._folder / "data", "-k", self._folder, "-c", "listen_addresses="]
-            + ["-c", "fsync=off", "-c", "max_connections=50"],
+            [*self._as_user, self._server, "-D", self._folder / "data", "-k", self._folder, *_OPTIONS],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             cwd="/",

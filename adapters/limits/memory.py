@@ -24,6 +24,9 @@ class MemoryRateLimits:
         self._keys_max = keys_max
         self._arrivals: OrderedDict[str, float] = OrderedDict()  # least recently used first
 
+    def __len__(self) -> int:
+        return len(self._arrivals)
+
     async def take(self, tiers: Sequence[Tier]) -> Sequence[Allowance]:
         """A key that two tiers name is one bucket, and gives once."""
         now = self._clock.monotonic()

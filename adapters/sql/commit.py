@@ -204,7 +204,7 @@ class GroupCommit(Generic[Job, Result]):
         if self._connection is None:
             try:
                 self._connection = self._engine.connect()
-            except SQLAlchemyError as error:
+            except Exception as error:
                 raise _Unusable from error
         return self._connection
 

@@ -5,6 +5,7 @@ An engine has no pool: who works with the database owns one connection and its t
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from typing import Any
 
@@ -105,15 +106,19 @@ class Checkpointer:
     def _run(self) -> None:
         while not self._stop.wait(self._interval_seconds):
             try:
-                self._checkpoint()
-            except SQLAlchemyError:
+                self.checkpoint()
+            except (SQLAlchemyError, sqlite3.Error):
                 # A locked or full disk shows to the writers, who report it; the log just grows until the next try.
                 continue
 
-    def _checkpoint(self) -> None:
-        with self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-            _busy, pages, moved = connection.exec_driver_sql("PRAGMA wal_checkpoint(PASSIVE)").one()
+    def checkpoint(self) -> None:
+        # The bare connection: SQLAlchemy would begin a transaction first, and nothing can be moved inside one.
+        connection = self._engine.raw_connection()
+        try:
+            _busy, pages, moved = connection.cursor().execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
             # PASSIVE never makes a writer wait, but under steady load the log may never be wholly moved and grows.
             # RESTART waits for the writer once, and the log starts from its beginning.
             if pages > _WAL_PAGES_MAX and moved == pages:
-                connection.exec_driver_sql("PRAGMA wal_checkpoint(RESTART)")
+                connection.cursor().execute("PRAGMA wal_checkpoint(RESTART)")
+        finally:
+            connection.close()

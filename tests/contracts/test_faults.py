@@ -1,0 +1,195 @@
+"""What breaks below the store and the audit log: full disks, failed commits, a database that goes and comes back."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, event
+from sqlalchemy.exc import OperationalError
+
+from adapters.sql import engine as engines
+from adapters.sql import migrations
+from adapters.sql.audit import SqlAuditLog, open_audit_log
+from adapters.sql.store import SqlStore, open_store
+from gateway.errors import AuditUnavailable, UpstreamUnavailable
+from gateway.ports import ConsentStep, NewNotice
+from tests import samples
+from tests.fakes import FakeSealer
+from tests.postgresql import PostgreSQL
+
+NOTICE = NewNotice(participant_id=samples.BANK, type="CONSENT_REVOKED", time=samples.NOW)
+
+
+class Switch:
+    """Lets commits of an engine fail while it is on, as a failed sync does."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.on = False
+        event.listen(engine, "commit", self._commit)
+
+    def _commit(self, _connection: Any) -> None:
+        if self.on:
+            raise OperationalError("COMMIT", {}, OSError(5, "Input/output error"))
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    url = f"sqlite:///{tmp_path / 'gateway.db'}"
+    for schema in migrations.SCHEMAS:
+        migrations.upgrade(url, schema)
+    return url
+
+
+def small_disk(engine: Engine, *, pages: int) -> None:
+    """SQLite's own limit: it answers as it does on a full disk."""
+
+    @event.listens_for(engine, "connect")
+    def limit(connection: Any, _entry: Any) -> None:
+        connection.execute(f"PRAGMA max_page_count = {pages}")
+
+
+def audit_log(url: str, writing: Engine) -> SqlAuditLog:
+    return SqlAuditLog(
+        writing,
+        engines.create(url, reads_only=True),
+        name="test/audit",
+        origin=samples.ORIGIN,
+        queue_max=1_000,
+        batch_max=64,
+    )
+
+
+def store(url: str, writing: Engine) -> SqlStore:
+    return SqlStore(
+        writing,
+        engines.create(url, reads_only=True),
+        sealer=FakeSealer(),
+        lease_owner="replica-1",
+        queue_max=1_000,
+        batch_max=64,
+    )
+
+
+async def test_a_failed_commit_ends_the_audit_log_for_this_process(url: str) -> None:
+    writing = engines.create(url)
+    switch = Switch(writing)
+    log = audit_log(url, writing)
+    await log.take_over()
+    await log.append([samples.record()])
+    switch.on = True
+    failed = await asyncio.gather(*(log.append([samples.record()]) for _ in range(5)), return_exceptions=True)
+    assert [type(one) for one in failed] == [AuditUnavailable] * 5
+    switch.on = False  # the disk is well again, yet what was written in between is unknown
+    with pytest.raises(AuditUnavailable):
+        await log.append([samples.record()])
+    assert not log.healthy()
+    assert await log.size() == 1
+    await log.close()
+
+
+async def test_a_full_disk_ends_the_audit_log_and_keeps_what_was_acknowledged(url: str) -> None:
+    writing = engines.create(url)
+    small_disk(writing, pages=60)
+    log = audit_log(url, writing)
+    await log.take_over()
+    acknowledged = 0
+
+    async def fill() -> None:
+        nonlocal acknowledged
+        while True:
+            await log.append([samples.record()])
+            acknowledged += 1
+
+    with pytest.raises(AuditUnavailable):
+        await fill()
+    assert not log.healthy()
+    assert await log.size() == acknowledged > 0
+    await log.close()
+    async with open_audit_log(
+        url, name="test/audit", origin=samples.ORIGIN, queue_max=1_000, batch_max=64
+    ) as recovered:
+        [position] = await recovered.append([samples.record()])
+        assert position.index == acknowledged
+
+
+async def test_a_failed_commit_fails_its_callers_and_the_store_goes_on(url: str) -> None:
+    writing = engines.create(url)
+    switch = Switch(writing)
+    opened = store(url, writing)
+    key = samples.idempotency()
+    consent = samples.consent()
+    switch.on = True
+    with pytest.raises(UpstreamUnavailable):
+        await opened.submit(ConsentStep(consent=consent), key)
+    assert not opened.healthy()
+    switch.on = False
+    assert await opened.submit(ConsentStep(consent=consent), key) == consent
+    assert opened.healthy()
+    assert await opened.consent(consent.consent_id) == consent
+    await opened.close()
+
+
+async def test_a_full_disk_fails_writes_and_not_reads(url: str) -> None:
+    writing = engines.create(url)
+    small_disk(writing, pages=60)
+    opened = store(url, writing)
+    consent = samples.consent()
+    await opened.submit(ConsentStep(consent=consent), samples.idempotency())
+
+    async def fill() -> None:
+        while True:
+            await opened.submit(ConsentStep(consent=samples.consent()), samples.idempotency())
+
+    with pytest.raises(UpstreamUnavailable):
+        await fill()
+    assert not opened.healthy()
+    assert await opened.consent(consent.consent_id) == consent
+    await opened.close()
+
+
+async def test_a_database_that_cannot_be_opened_is_said_at_start(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'nowhere' / 'gateway.db'}"
+    with pytest.raises(UpstreamUnavailable):
+        async with open_store(url, sealer=FakeSealer(), lease_owner="r", queue_max=9, batch_max=9):
+            pass
+    with pytest.raises(AuditUnavailable):
+        async with open_audit_log(url, name="n", origin=samples.ORIGIN, queue_max=9, batch_max=9):
+            pass
+
+
+async def test_the_store_survives_a_restart_of_its_server_and_the_audit_log_does_not(postgresql: PostgreSQL) -> None:
+    url = postgresql.new_database()
+    for schema in migrations.SCHEMAS:
+        migrations.upgrade(url, schema)
+    async with (
+        open_store(url, sealer=FakeSealer(), lease_owner="r", queue_max=99, batch_max=9) as opened,
+        open_audit_log(url, name="n", origin=samples.ORIGIN, queue_max=99, batch_max=9) as log,
+    ):
+        await opened.add_notices([NOTICE])
+        await log.append([samples.record()])
+        postgresql.stop()
+        with pytest.raises(UpstreamUnavailable):
+            await opened.add_notices([NOTICE])
+        with pytest.raises(AuditUnavailable):
+            await log.append([samples.record()])
+        assert (opened.healthy(), log.healthy()) == (False, False)
+        postgresql.start()
+        await opened.add_notices([NOTICE])
+        assert opened.healthy()
+        assert len(await opened.notices(samples.BANK, after=0, limit=9)) == 2
+        with pytest.raises(AuditUnavailable):
+            await log.append([samples.record()])
+
+
+async def test_an_idle_connection_that_was_cut_is_replaced_unnoticed(postgresql: PostgreSQL) -> None:
+    url = postgresql.new_database()
+    migrations.upgrade(url, "store")
+    async with open_store(url, sealer=FakeSealer(), lease_owner="r", queue_max=99, batch_max=9) as opened:
+        await opened.add_notices([NOTICE])
+        postgresql.stop()
+        postgresql.start()
+        await opened.add_notices([NOTICE])
+        assert len(await opened.notices(samples.BANK, after=0, limit=9)) == 2
