@@ -17,26 +17,12 @@ RESOURCE = "https://gateway.example"
 THUMBPRINT = "A" * 43
 
 
-class FakeClock:
-    def __init__(self, now: float = NOW) -> None:
-        self.time = now
-
-    def now(self) -> float:
-        return self.time
-
-    def monotonic(self) -> float:
-        return self.time - NOW + 1_000
-
-    def advance(self, seconds: float) -> None:
-        self.time += seconds
-
-
 def ec_key(kid: str = "ec") -> ECKey:
     return ECKey.generate_key("P-256", parameters={"kid": kid})
 
 
-def rsa_key(kid: str = "rsa", bits: int = 2048) -> RSAKey:
-    return RSAKey.generate_key(bits, parameters={"kid": kid})
+def rsa_key(kid: str = "rsa") -> RSAKey:
+    return RSAKey.generate_key(2048, parameters={"kid": kid})
 
 
 def ed_key(kid: str = "ed") -> OKPKey:

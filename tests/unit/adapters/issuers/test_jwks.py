@@ -17,7 +17,8 @@ from aiohttp.test_utils import TestServer
 
 from adapters.issuers.jwks import DOCUMENT_BYTES_MAX, Discovery, FetchFailed, IssuerKeys, KeyFile, metadata_url
 from gateway.errors import UpstreamUnavailable
-from tests.fakes_oauth import FakeClock, FakeFetch, ec_key, jwks
+from tests.fakes import FakeClock
+from tests.fakes_oauth import FakeFetch, ec_key, jwks
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 JWKS = jwks(ec_key())

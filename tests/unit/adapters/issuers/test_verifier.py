@@ -14,11 +14,11 @@ from adapters.issuers.jwks import IssuerKeys
 from adapters.issuers.verifier import JwtVerifier, TrustedIssuer
 from gateway.errors import TokenInvalid, UpstreamUnavailable
 from gateway.oauth.access_token import Fault
+from tests.fakes import FakeClock
 from tests.fakes_oauth import (
     ISSUER,
     NOW,
     RESOURCE,
-    FakeClock,
     FakeFetch,
     b64,
     claims,
