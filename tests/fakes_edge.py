@@ -186,3 +186,34 @@ def get(path: str = "/", *fields: str, host: str = "localhost", method: str = "G
 
 def post(body: bytes, *fields: str, path: str = "/") -> bytes:
     return get(path, f"Content-Length: {len(body)}", *fields, method="POST") + body
+
+
+async def hello(request: web.Request) -> web.Response:
+    await request.read()
+    return web.Response(text=f"hello {request.rel_url.query_string}")
+
+
+class Door:
+    """A handler that waits inside until it is let out."""
+
+    def __init__(self) -> None:
+        self.entered, self.leave, self.left = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self.cancelled = False
+
+    async def handle(self, request: web.Request) -> web.Response:
+        self.entered.set()
+        try:
+            await self.leave.wait()
+        except asyncio.CancelledError:
+            self.cancelled = True
+            raise
+        self.left.set()
+        return web.Response(text="done")
+
+
+async def until_connections(edge: Edge, count: int) -> None:
+    await until(lambda: edge.server.connections == count)
+
+
+async def until_counted(edge: Edge, reason: str) -> None:
+    await until(lambda: edge.sample("cdi_connections_refused_total", listener="bank", reason=reason) == 1)

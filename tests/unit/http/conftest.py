@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 import uvloop
 
-BOTH_LOOPS = {"test_server.py"}
+BOTH_LOOPS = {"test_connection.py", "test_server.py"}
 
 
 def pytest_asyncio_loop_factories(item: pytest.Item) -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
