@@ -19,6 +19,7 @@ from adapters.sandbox.addresses import Ports
 from adapters.sandbox.cast import CLIENTS, OWNERS, PLATFORM_ID
 from adapters.sandbox.children import Child, ChildFailed
 from adapters.sandbox.clock import WallClock
+from adapters.sandbox.commands import write_client_scripts
 from adapters.sandbox.configuration import Plan, write_configuration
 from adapters.sandbox.control_client import ControlClient
 from adapters.sandbox.credentials import Credentials
@@ -50,14 +51,17 @@ class World:
         port_base: int | None = None,
         block_seconds: float | None = 1.0,
         settings: Mapping[str, Any] = MappingProxyType({}),
+        issue_samples: bool = True,
     ) -> None:
         """`schemas`: as `schemas.load()` gives them. `port_base`: None for the contract's ports, 0 for free ones; a
-        world that was started before keeps the ports that it had. `settings` is laid over gateway.yaml."""
+        world that was started before keeps the ports that it had. `settings` is laid over gateway.yaml. Without
+        `issue_samples` the sample documents are written, and nobody has registered them yet."""
         self.folder = folder.absolute()
         self.clock = WallClock()
         self.description: dict[str, Any] = {}
         self._schemas, self._port_base = schemas, port_base
         self._block_seconds, self._settings = block_seconds, settings
+        self._issues_samples = issue_samples
         self._lock: TextIO | None = None
         self.control = ControlClient("")
         self.platform = self._child("platform", "adapters.sandbox.platform_server", "platform/platform.json")
@@ -98,9 +102,10 @@ class World:
         await self.wait_platform()
         await self._wait_http(self.issuer, f"https://127.0.0.1:{self.ports.consent}/oauth/jwks")
         self.gateway.start()
-        samples = await self._issue_samples()
+        samples = await self._issue_samples() if self._issues_samples else []
         await self.wait_gateway()
         self.description = self._describe(samples)
+        write_client_scripts(self.folder, self.description)
         write_public(self.description_file, orjson.dumps(self.description, option=orjson.OPT_INDENT_2))
 
     async def stop(self) -> None:

@@ -1,0 +1,83 @@
+"""The sandbox's main calls as commands to copy and paste, made from its description (`sandbox.json`)."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from adapters.sandbox.files import write_public
+
+_SCRIPT = """#!/bin/sh
+# curl with the certificate of {label}: ./curl.sh -H "Authorization: Bearer $TOKEN" {bank}/cdi/v1/consents
+here=$(cd "$(dirname "$0")" && pwd)
+exec curl --cacert "$here/../../{ca}" --cert "$here/cert.pem" --key "$here/key.pem" "$@"
+"""
+_EXPIRES_IN_SECONDS = 30 * 86_400
+
+
+def write_client_scripts(folder: Path, description: Mapping[str, Any]) -> None:
+    """`clients/<label>/curl.sh` for each client."""
+    for label in description["clients"]:
+        file = folder / "clients" / label / "curl.sh"
+        script = _SCRIPT.format(label=label, bank=description["listeners"]["bank"], ca=description["ca"])
+        write_public(file, script.encode())
+        file.chmod(0o755)
+
+
+def walk_through(folder: Path, description: Mapping[str, Any], *, now: int) -> list[tuple[str, str]]:
+    """Title and shell command of each main call as bank-a, in an order that works. `folder` as the user knows it."""
+    bank = description["listeners"]["bank"]
+    sample = description["samples"][0]
+    directory = shlex.quote(str(folder))
+    curl = f"{directory}/clients/bank-a/curl.sh -s"
+    token = f"cdi-gateway sandbox token --dir {directory} --client bank-a"
+    consent = {
+        "type": "ConsentTypeSignedDocNotRequired",
+        "dataProviderId": sample["issuerId"],
+        "scope": {"scopeType": "DataScopeTypeUDR", "documentType": sample["documentType"]},
+        "purpose": "SME_LOAN_UNDERWRITING",
+        "expireTime": now + _EXPIRES_IN_SECONDS,
+        "usage": {"maxUses": 10},
+        "private": {"dataOwnerId": "owner-7"},
+    }
+    question = {
+        "consentId": "'$CONSENT'",  # closes and opens the shell's quotes
+        "dataScope": {**consent["scope"], "udr": sample["voucher"]},
+        "purpose": "SME_LOAN_UNDERWRITING",
+        "document": {"issuerId": sample["issuerId"], "digests": sample["digests"]},
+    }
+    json_field = "-H 'Content-Type: application/json'"
+    key = '-H "Idempotency-Key: $(cat /proc/sys/kernel/random/uuid)"'
+    control = description["platform"]["control"]
+    return [
+        ("a token for the bank itself", f"TOKEN=$({token})"),
+        (
+            "register a consent (note its consentId)",
+            f'{curl} -H "Authorization: Bearer $TOKEN" {key} {json_field} -d {_quoted(consent)} {bank}/cdi/v1/consents',
+        ),
+        (
+            "the owner approves it, the bank gets its consent token",
+            f"CONSENT=…  # the consentId\nCTOKEN=$({token} --consent $CONSENT)",
+        ),
+        (
+            "is the document genuine?",
+            f'{curl} -H "Authorization: Bearer $CTOKEN" -H "Prefer: wait=5" {key} {json_field} '
+            f"-d {_quoted(question)} {bank}/cdi/v1/data-requests",
+        ),
+        (
+            "hash a document at the gateway",
+            f"{curl} -H \"Authorization: Bearer $TOKEN\" -H 'Content-Type: application/octet-stream' "
+            f"--data-binary @{directory}/{sample['file']} {bank}/cdi/v1/digests",
+        ),
+        ("what happened since", f'{curl} -H "Authorization: Bearer $TOKEN" "{bank}/cdi/v1/notices?after=0"'),
+        ("the platform has an outage", f'curl -s -X PUT -d \'{{"mode": "outage"}}\' {control}/faults'),
+        ("what the platform was asked", f'curl -s "{control}/journal?after=0"'),
+    ]
+
+
+def _quoted(body: Mapping[str, Any]) -> str:
+    return f"'{orjson.dumps(body).decode()}'"
