@@ -29,7 +29,6 @@ _GROUPS = {
     "config": "Check a configuration, and print its JSON Schema.",
     "db": "Schema migrations of the store and the audit log.",
     "sandbox": "The whole world on one machine: PKI, DVP platform, sources, clients and the gateway.",
-    "demo": "The story in a fresh sandbox, each step with its result; exit 0 only if every step came out as it must.",
 }
 _FORWARDED = {"allow_extra_args": True, "ignore_unknown_options": True}
 
@@ -40,7 +39,6 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
-    context_settings={"help_option_names": ["-h", "--help"]},
     epilog=(
         "Start here: `cdi-gateway demo` tells the whole story on this machine; `cdi-gateway sandbox` leaves it running "
         "for your own client. Exit codes: 0 done, 1 the check failed or the outcome is negative, 2 wrong usage or "
@@ -79,6 +77,14 @@ for _name, _help in _GROUPS.items():
     app.command(_name, help=_help, context_settings=_FORWARDED, add_help_option=False)(_forwarding(_name))
 
 
+@app.command(context_settings=_FORWARDED, add_help_option=False)
+def demo(ctx: typer.Context) -> int:
+    """The story in a fresh sandbox, each step with its result; exit 0 only if every step came out as it must."""
+    application = typer.Typer()
+    application.command()(import_module("gateway.cli.demo").demo)
+    return _invoke(application, ctx.args, f"{PROGRAM} demo")
+
+
 def run(arguments: Sequence[str] | None = None, application: typer.Typer = app) -> int:
     """Run one command (default: of `sys.argv`) and return its exit code. Raises no Exception."""
     try:
@@ -113,7 +119,10 @@ def run(arguments: Sequence[str] | None = None, application: typer.Typer = app) 
 
 def _invoke(application: typer.Typer, arguments: Sequence[str] | None, name: str) -> int:
     result: Any = get_command(application).main(
-        None if arguments is None else list(arguments), prog_name=name, standalone_mode=False
+        None if arguments is None else list(arguments),
+        prog_name=name,
+        standalone_mode=False,
+        help_option_names=["-h", "--help"],
     )
     return result if isinstance(result, int) else DONE
 

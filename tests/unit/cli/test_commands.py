@@ -32,6 +32,12 @@ def test_help_teaches_every_command_and_the_exit_codes(capsys: pytest.CaptureFix
         assert word in text
 
 
+@pytest.mark.parametrize("arguments", [["config", "-h"], ["config", "check", "--help"], ["db", "upgrade", "-h"]])
+def test_every_command_has_its_own_help(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(arguments) == 0
+    assert f"Usage: cdi-gateway {' '.join(arguments[:-1])}" in capsys.readouterr().out
+
+
 def test_no_command_is_wrong_usage_and_shows_the_help(capsys: pytest.CaptureFixture[str]) -> None:
     assert run([]) == 2
     assert "Usage: cdi-gateway" in capsys.readouterr().out
