@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 
 from adapters.sql.store import SqlStore, open_store
-from gateway.core.model import Consent, ConsentStatus, Exchange, ExchangeStatus, Outcome
+from gateway.core.model import EVIDENCE_REVOKED, Consent, ConsentStatus, Exchange, ExchangeStatus, Outcome
 from gateway.errors import (
     ConsentConsumed,
     ConsentNotFound,
@@ -333,6 +333,18 @@ class TestAdvance:
         rest = await store.relying_on("evidence-1", after=first[-1].exchange_id, limit=2)
         assert [exchange.exchange_id for exchange in (*first, *rest)] == [exchange.exchange_id for exchange in matched]
         assert not await store.relying_on("evidence-2", after=None, limit=2)
+
+    async def test_who_was_told_of_a_revocation_relies_on_the_evidence_no_longer(self, store: SqlStore) -> None:
+        consent = await submitted(store, max_uses=100)
+        first, second = [await accepted(store, consent) for _ in range(2)]
+        await store.advance(first, lambda _: shared(first))
+        await store.advance(second, lambda _: shared(second))
+        told = {"exchange_id": first.exchange_id, "evidence_id": "evidence-1"}
+        await store.add_notices([notice(type="DATA_REQUEST_FINAL", **told)])
+        assert len(await store.relying_on("evidence-1", after=None, limit=9)) == 2
+        await store.add_notices([notice(type=EVIDENCE_REVOKED, **told)])
+        [left] = await store.relying_on("evidence-1", after=None, limit=9)
+        assert left.exchange_id == second.exchange_id
 
     async def test_open_exchanges_are_counted(self, store: SqlStore) -> None:
         consent = await submitted(store, max_uses=100)
