@@ -12,6 +12,7 @@ from importlib.resources.abc import Traversable
 from typing import Any
 
 import orjson
+import yaml
 
 _FOLDERS = ("cdi/v1", "dvp/v1", "audit/v1", "codelists")
 
@@ -35,3 +36,43 @@ def published_files() -> Iterator[tuple[str, Traversable]]:
         for file in sorted(root.joinpath(folder).iterdir(), key=lambda entry: entry.name):
             if file.name.endswith(".json"):
                 yield f"{folder}/{file.name.removesuffix('.json')}", file
+
+
+def openapi_bundle() -> dict[str, Any]:
+    """The OpenAPI document of the bank API as one self-contained value: every schema under `components/schemas`."""
+    document = yaml.safe_load(files(__name__).joinpath("openapi", "bank-v1.yaml").read_text(encoding="utf-8"))
+    known = load()
+    by_id = {schema["$id"]: name for name, schema in known.items()}
+    bundled: dict[str, Any] = {}
+    document = _inlined(document, by_id, known, bundled)
+    document["components"]["schemas"] = dict(sorted(bundled.items()))
+    return dict(document)
+
+
+def _inlined(node: Any, by_id: dict[str, str], known: dict[str, dict[str, Any]], bundled: dict[str, Any]) -> Any:
+    if isinstance(node, list):
+        return [_inlined(item, by_id, known, bundled) for item in node]
+    if not isinstance(node, dict):
+        return node
+    reference = node.get("$ref")
+    if not isinstance(reference, str) or reference.startswith("#"):
+        return {key: _inlined(item, by_id, known, bundled) for key, item in node.items()}
+    target, _, pointer = reference.partition("#")
+    name = by_id.get(target) or target.removeprefix("../").removesuffix(".json")
+    component = _component(name, pointer.removeprefix("/$defs/"))
+    if component not in bundled:
+        bundled[component] = {}  # taken, should the schema refer to itself
+        schema = known[name]["$defs"][pointer.removeprefix("/$defs/")] if pointer else known[name]
+        bundled[component] = _inlined(
+            {key: item for key, item in schema.items() if key not in {"$id", "$schema"}}, by_id, known, bundled
+        )
+    return {**node, "$ref": f"#/components/schemas/{component}"}
+
+
+def _component(name: str, definition: str) -> str:
+    """`cdi/v1/data-request` → DataRequest, `codelists/purpose` → PurposeCode, a definition of the types → UuidValue."""
+    stem = definition or name.rpartition("/")[2]
+    words = "".join(word[:1].upper() + word[1:] for word in stem.split("-"))
+    if definition:
+        return f"{words}Value"
+    return f"{words.removesuffix('Code')}Code" if name.startswith("codelists/") else words

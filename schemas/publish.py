@@ -1,4 +1,5 @@
-"""Publishes schemas: `python -m schemas.publish` records the SHA-256 of each new file in `published.json`.
+"""Publishes schemas: `python -m schemas.publish` records the SHA-256 of each new file in `published.json`, and writes
+the OpenAPI document as one file for tools that follow no references.
 
 What is recorded there is frozen: banks generated code from it. A changed shape is a new version in a new file. A code
 list may gain codes, never lose one, so for a list its codes are recorded instead.
@@ -15,10 +16,12 @@ from typing import Any
 
 import orjson
 
-from schemas import published_files
+from schemas import openapi_bundle, published_files
 
 _RECORD = "published.json"
+BUNDLE = "bank-v1.json"
 _CODELISTS = "codelists/"
+_READABLE = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
 
 Published = dict[str, str | list[str]]
 """By name: hex SHA-256 of a schema's file, or the codes of a list."""
@@ -48,8 +51,14 @@ def main() -> int:
     if wrong:
         sys.stderr.writelines(f"{name}: published; put the change into a new version\n" for name in wrong)
         return 1
-    file.write_bytes(orjson.dumps(now, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE))
+    file.write_bytes(orjson.dumps(now, option=_READABLE | orjson.OPT_SORT_KEYS))
+    Path(__file__).with_name("openapi").joinpath(BUNDLE).write_bytes(bundle())
     return 0
+
+
+def bundle() -> bytes:
+    """The file of the self-contained OpenAPI document."""
+    return orjson.dumps(openapi_bundle(), option=_READABLE)
 
 
 def _entry(name: str, data: bytes) -> str | list[str]:

@@ -1,0 +1,115 @@
+"""The OpenAPI document: every route and every refusal is in it, its examples are valid, and tools can load it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib.resources import files
+from typing import Any
+
+import jsonschema_rs
+import pytest
+import schemathesis
+
+import schemas
+from gateway.errors import ERRORS
+from gateway.http.bank import BankApi
+from schemas import publish
+
+BUNDLE = schemas.openapi_bundle()
+METHODS = {"get", "post"}
+OPERATIONS = [
+    (f"{method.upper()} {path}", operation)
+    for path, item in BUNDLE["paths"].items()
+    for method, operation in item.items()
+]
+RESPONSES = BUNDLE["components"]["responses"]
+
+
+def references(node: Any) -> Iterator[str]:
+    if isinstance(node, dict):
+        if isinstance(node.get("$ref"), str):
+            yield node["$ref"]
+        for item in node.values():
+            yield from references(item)
+    elif isinstance(node, list):
+        for item in node:
+            yield from references(item)
+
+
+def resolved(reference: str) -> Any:
+    value: Any = BUNDLE
+    for part in reference.removeprefix("#/").split("/"):
+        value = value[part]
+    return value
+
+
+def examples(node: Any) -> Iterator[tuple[dict[str, Any], Any]]:
+    """Media types and parameters with an example: schema and example."""
+    if isinstance(node, dict):
+        if "example" in node and "schema" in node:
+            yield node["schema"], node["example"]
+        for item in node.values():
+            yield from examples(item)
+    elif isinstance(node, list):
+        for item in node:
+            yield from examples(item)
+
+
+def test_bundle_refers_to_itself_alone() -> None:
+    found = set(references(BUNDLE))
+    assert found
+    for reference in found:
+        assert reference.startswith("#/components/")
+        assert resolved(reference)
+
+
+def test_bundle_on_disk_is_the_document_as_it_is() -> None:
+    # When this fails after an edit: python -m schemas.publish
+    assert files("schemas").joinpath("openapi", publish.BUNDLE).read_bytes() == publish.bundle()
+
+
+def test_every_served_route_is_documented_and_no_other() -> None:
+    served = {f"{route.method} {route.path}" for route in object.__new__(BankApi).routes()}
+    assert {name for name, _ in OPERATIONS} == served
+
+
+def test_every_error_code_is_documented_under_its_status() -> None:
+    documented = set()
+    for _, operation in OPERATIONS:
+        for status, response in operation["responses"].items():
+            if "$ref" in response:
+                documented |= {(code, int(status)) for code in resolved(response["$ref"])["x-error-codes"]}
+    # A method that a path does not have belongs to no operation; the document's description speaks of it.
+    expected = {(error.code, error.status) for error in ERRORS if error.code != "METHOD_NOT_ALLOWED"}
+    assert documented == expected
+    assert "METHOD_NOT_ALLOWED (405)" in BUNDLE["info"]["description"]
+
+
+@pytest.mark.parametrize(("name", "operation"), OPERATIONS, ids=[name for name, _ in OPERATIONS])
+def test_operation_is_complete(name: str, operation: dict[str, Any]) -> None:
+    assert all({"mutualTLS", "bearer"} == set(way) and way["bearer"] for way in operation["security"])
+    assert {"400", "401", "403", "429", "500", "503"} <= operation["responses"].keys()
+    assert ("404" in operation["responses"]) == ("{" in name)
+    assert ("413" in operation["responses"]) == ("requestBody" in operation)
+    parameters = [resolved(parameter["$ref"])["name"] for parameter in operation["parameters"]]
+    assert {"x-fapi-interaction-id", "traceparent"} <= set(parameters)
+    assert ("Idempotency-Key" in parameters) == ("422" in operation["responses"])
+
+
+@pytest.mark.parametrize("name", RESPONSES)
+def test_refusal_is_a_problem(name: str) -> None:
+    content = RESPONSES[name]["content"]
+    assert content["application/problem+json"]["schema"] == {"$ref": "#/components/schemas/Problem"}
+
+
+def test_examples_follow_their_schemas() -> None:
+    found = list(examples(BUNDLE))
+    assert len(found) > 20
+    for schema, example in found:
+        validator = jsonschema_rs.Draft202012Validator({**schema, "components": BUNDLE["components"]})
+        assert validator.is_valid(example), example
+
+
+def test_tools_can_load_it() -> None:
+    loaded = schemathesis.openapi.from_dict(BUNDLE)
+    assert {operation.ok().label for operation in loaded.get_all_operations()} == {name for name, _ in OPERATIONS}
