@@ -1,7 +1,8 @@
 """The baselines, each a process of its own: a bare server, and a bare reverse proxy, both aiohttp over mutual TLS.
 
 `python tests/bench/bare.py server|proxy --loop uvloop|asyncio --cert … --key … --ca …` prints its port and serves until
-it is terminated. The proxy adds `--target URL --client-cert … --client-key … --target-ca …`. No policy, no schema, no record: what
+it is terminated. The proxy adds `--target URL --client-cert … --client-key … --target-ca …`.
+No policy, no schema, no record: what
 the frame alone costs.
 """
 
@@ -50,8 +51,12 @@ async def proxy(arguments: argparse.Namespace) -> web.Application:
         async with session.post(arguments.target, data=body, headers=headers) as upstream:
             return web.Response(status=upstream.status, body=await upstream.read(), content_type=upstream.content_type)
 
+    async def close(_: web.Application) -> None:
+        await session.close()
+
     application = web.Application()
     application.add_routes([web.post("/{path:.*}", forward)])
+    application.on_cleanup.append(close)
     return application
 
 
