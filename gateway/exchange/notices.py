@@ -9,13 +9,14 @@ from gateway.core.model import Notice
 from gateway.exchange.admission import Caller
 from gateway.ports import Clock, NoticeStore
 
-_LOOK_SECONDS = 1.0  # a notice may come from another process, so the store is looked at
+LOOK_SECONDS = 1.0  # a notice may come from another process, so the store is looked at
 
 
 class Notices:
-    def __init__(self, *, store: NoticeStore, clock: Clock) -> None:
+    def __init__(self, *, store: NoticeStore, clock: Clock, look_seconds: float = LOOK_SECONDS) -> None:
         self._store = store
         self._clock = clock
+        self._look = look_seconds
 
     async def since(self, caller: Caller, *, after: int, limit: int, wait_seconds: float) -> Sequence[Notice]:
         """Own notices behind the cursor `after`; when there are none, the first ones within `wait_seconds`."""
@@ -25,4 +26,4 @@ class Notices:
             left = until - self._clock.monotonic()
             if found or left <= 0:
                 return found
-            await asyncio.sleep(min(left, _LOOK_SECONDS))
+            await asyncio.sleep(min(left, self._look))
