@@ -74,7 +74,6 @@ class Connection(web_protocol.RequestHandler):
         "_leaving",
         "_limits",
         "_owner",
-        "_listener",
         "_timers",
         "_wire",
         "began",
@@ -144,7 +143,8 @@ class Connection(web_protocol.RequestHandler):
         super().connection_made(transport)
         try:
             self.certificate = peer_certificate(transport)
-        except ValueError:  # OpenSSL accepted it, but it is not X.509 as RFC 5280 wants it
+        except Exception as error:  # OpenSSL accepted it, but it is not X.509 as RFC 5280 wants it
+            self._owner.failed(error)
             self._refuse("malformed")
             return
         self._arm("header_timeout", self._limits.header_timeout_seconds, self._header_overdue)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import socket
 import ssl
 from collections.abc import Callable
@@ -53,6 +54,7 @@ class ListenerServer:
         self._socket: socket.socket | None = None
         self._accepting: asyncio.Task[None] | None = None
         self._connections: set[Connection] = set()
+        self._handshakes: dict[Connection, asyncio.Task[None]] = {}
         self._draining = False
         self._empty = asyncio.Event()
 
@@ -101,6 +103,9 @@ class ListenerServer:
             self._accepting.cancel()
         if self._socket is not None:
             self._socket.close()
+        for connection, handshake in list(self._handshakes.items()):
+            if not connection.began:
+                handshake.cancel()
         for connection in list(self._connections):
             connection.leave()
         self._note_if_empty()
@@ -135,6 +140,8 @@ class ListenerServer:
         while True:
             try:
                 accepted, _ = await loop.sock_accept(listening)
+            except ConnectionError:
+                continue  # gone again before it was accepted
             except OSError as error:
                 self._log.failure("listener.accept_failed", error, listener=self.name)
                 await asyncio.sleep(ACCEPT_PAUSE_SECONDS)
@@ -147,7 +154,10 @@ class ListenerServer:
             connection = self._connection(loop)
             self._connections.add(connection)
             self._open.inc()
-            group.create_task(self._greet(loop, connection, accepted), name=f"handshake {self.name}")
+            handshake = group.create_task(self._greet(loop, connection, accepted), name=f"handshake {self.name}")
+            self._handshakes[connection] = handshake
+            # Not in a `finally` of the task: one that is cancelled before its first step has none.
+            handshake.add_done_callback(functools.partial(self._greeted, connection, accepted))
 
     async def _greet(self, loop: asyncio.AbstractEventLoop, connection: Connection, accepted: socket.socket) -> None:
         tls = self._context is not None
@@ -161,11 +171,16 @@ class ListenerServer:
             )
         except OSError:  # ssl.SSLError, ConnectionError and TimeoutError are OSErrors
             self.refused("handshake")
-        finally:
-            if not connection.began:
-                accepted.close()
-                self.finished(connection)
-        if self._draining:
+        except Exception as error:  # one peer's handshake must not end the task group that all share
+            self.refused("handshake")
+            self.failed(error)
+
+    def _greeted(self, connection: Connection, accepted: socket.socket, _handshake: asyncio.Task[None]) -> None:
+        del self._handshakes[connection]
+        if not connection.began:
+            accepted.close()
+            self.finished(connection)
+        elif self._draining:
             connection.leave()
 
     def _connection(self, loop: asyncio.AbstractEventLoop) -> Connection:

@@ -172,6 +172,17 @@ async def test_drain_waits_for_the_flow_of_a_client_that_left() -> None:
         assert door.left.is_set()
 
 
+async def test_drain_does_not_wait_for_silent_handshakes(pki: Pki) -> None:
+    limits = ConnectionLimits(handshake_timeout_seconds=10 * WAIT_SECONDS)
+    async with serving(web.get("/", hello), listener=pki.listener(), limits=limits) as edge:
+        silent = await edge.connect(None)
+        await until_connections(edge, 1)
+        async with asyncio.timeout(WAIT_SECONDS):
+            await edge.server.drain(10 * WAIT_SECONDS)
+        assert await silent.closed() == b""
+        assert edge.server.connections == 0
+
+
 async def test_connections_leave_nothing_behind() -> None:
     async with serving(web.get("/", hello)) as edge:
         for _ in range(20):
