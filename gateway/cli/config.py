@@ -8,10 +8,10 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
+from gateway.app.identities import published_codes
 from gateway.cli.material import material_problems
 from gateway.cli.terminal import DONE, WRONG, Refused, say, say_json, show
-from gateway.settings import Codes, Participants, Settings, SettingsError, config_hash, load
-from schemas import codelist
+from gateway.settings import Participants, Settings, SettingsError, config_hash, load
 
 app = typer.Typer(no_args_is_help=False, help="Check a configuration, and print its JSON Schema.")
 
@@ -63,14 +63,6 @@ def schema(
     model = Participants if participants else Settings
     say_json({"$schema": "https://json-schema.org/draft/2020-12/schema", **model.model_json_schema()})
     return DONE
-
-
-def published_codes() -> Codes:
-    """The code lists that a registry keeps to."""
-    return Codes(
-        document_types=frozenset(codelist("document-type")),
-        purposes=frozenset(codelist("purpose")),
-    )
 
 
 def _checked(file: Path, *, with_files: bool) -> tuple[Settings, Participants]:

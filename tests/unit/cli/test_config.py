@@ -10,7 +10,6 @@ import pytest
 import yaml
 
 from gateway.cli.commands import run
-from gateway.cli.config import published_codes
 
 EXAMPLES = Path(__file__).parents[3] / "config"
 EXAMPLE = str(EXAMPLES / "gateway.yaml")
@@ -71,9 +70,3 @@ def test_schema_is_json_schema_and_accepts_the_example(
         del given["platforms"][0]["breaker"]  # a key without a value counts as not given
     assert not list(jsonschema.Draft202012Validator(schema).iter_errors(given))
     assert list(jsonschema.Draft202012Validator(schema).iter_errors({**given, "unknown": 1}))
-
-
-def test_code_lists_are_the_published_ones() -> None:
-    codes = published_codes()
-    assert {"CORPORATE_CREDIT_REPORT", "BANK_STATEMENT"} <= codes.document_types
-    assert "SME_LOAN_UNDERWRITING" in codes.purposes
