@@ -120,14 +120,16 @@ class Work:
         self._records: list[Record] = []
 
     def load(self, changes: Sequence[Change]) -> None:
-        for row in self._rows(_SUBMITTED, (change.consent_key for change in changes)):
-            self._submitted[row[0]] = row[1], rows.consent(row[2:], self._sealer)
-        for row in self._rows(_ACCEPTED, (change.exchange_key for change in changes)):
-            self._accepted[row[0]] = row[1], rows.exchange(row[2:], self._sealer)
         for row in self._rows(_LOCK_CONSENTS, (change.consent_id for change in changes)):
             self._consents[row[0]] = rows.consent(row, self._sealer)
         for row in self._rows(_LOCK_EXCHANGES, (change.exchange_id for change in changes)):
             self._versions[row[0]] = row[1]
+        # After the locks: another replica that held the consent may have accepted the same request meanwhile, and
+        # its repetition must be answered rather than refused for the use that it took itself.
+        for row in self._rows(_SUBMITTED, (change.consent_key for change in changes)):
+            self._submitted[row[0]] = row[1], rows.consent(row[2:], self._sealer)
+        for row in self._rows(_ACCEPTED, (change.exchange_key for change in changes)):
+            self._accepted[row[0]] = row[1], rows.exchange(row[2:], self._sealer)
 
     def flush(self) -> None:
         """Two writers of one idempotency key on different replicas meet here: the second is undone by the unique

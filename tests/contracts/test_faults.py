@@ -7,15 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, event
+from sqlalchemy import Engine, event, text
 from sqlalchemy.exc import OperationalError
 
 from adapters.sql import engine as engines
 from adapters.sql import migrations
 from adapters.sql.audit import SqlAuditLog, open_audit_log
+from adapters.sql.changes import Change, Work
 from adapters.sql.store import SqlStore, open_store
-from gateway.errors import AuditUnavailable, UpstreamUnavailable
-from gateway.ports import ConsentStep, NewNotice
+from gateway.core.model import Consent
+from gateway.errors import AuditUnavailable, ConsentConsumed, UpstreamUnavailable
+from gateway.ports import ConsentStep, ExchangeStep, NewNotice
 from tests import samples
 from tests.fakes import FakeSealer
 from tests.postgresql import PostgreSQL
@@ -193,3 +195,30 @@ async def test_an_idle_connection_that_was_cut_is_replaced_unnoticed(postgresql:
         postgresql.start()
         await opened.add_notices([NOTICE])
         assert len(await opened.notices(samples.BANK, after=0, limit=9)) == 2
+
+
+async def test_a_repetition_that_waited_for_the_first_is_answered_and_not_refused(postgresql: PostgreSQL) -> None:
+    """Two replicas get one request; the second waits for the consent while the first takes its only use."""
+    url = postgresql.new_database()
+    migrations.upgrade(url, "store")
+    consent, key = samples.consent(max_uses=1), samples.idempotency()
+    exchange = samples.exchange(consent)
+
+    def refuse(_: Consent | None) -> ExchangeStep:
+        raise ConsentConsumed()
+
+    async with open_store(url, sealer=FakeSealer(), lease_owner="second", queue_max=99, batch_max=9) as second:
+        await second.submit(ConsentStep(consent=consent), samples.idempotency())
+        with engines.create(url).connect() as first, engines.create(url).connect() as watcher:
+            work = Work(first, FakeSealer(), "first")
+            work.load([Change(apply=lambda _: None, consent_id=consent.consent_id)])
+            repetition = asyncio.ensure_future(second.accept(consent.consent_id, key, lease_until=0.0, decide=refuse))
+            while not watcher.execute(text("SELECT 1 FROM pg_locks WHERE NOT granted")).all():
+                watcher.rollback()
+                await asyncio.sleep(0)
+            work.accept(consent.consent_id, key, lease_until=0.0, decide=lambda _: ExchangeStep(exchange=exchange))
+            work.flush()
+            first.commit()
+        accepted = await repetition
+    assert accepted.replayed
+    assert accepted.exchange == exchange

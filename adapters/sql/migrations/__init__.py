@@ -29,7 +29,7 @@ class SchemaOutdated(Exception):
     """The database's schema is not this version's: run `cdi-gateway db upgrade`."""
 
 
-class DatabaseUnusable(Exception):
+class DatabaseUnusable(OSError):
     """The database cannot be opened."""
 
 
@@ -85,8 +85,9 @@ def _version(connection: Connection, schema: Schema) -> str | None:
 
 def _config(schema: Schema) -> Config:
     config = Config()
-    config.set_main_option("script_location", str(_FOLDER))
-    config.set_main_option("version_locations", str(_FOLDER / schema))
+    folder = str(_FOLDER).replace("%", "%%")  # ConfigParser's own sign
+    config.set_main_option("script_location", folder)
+    config.set_main_option("version_locations", f"{folder}/{schema}")
     config.set_main_option("path_separator", "newline")
     config.attributes["version_table"] = f"{schema}_version"
     return config
