@@ -27,6 +27,7 @@ _MESSAGES = {
     "minItems": "Has too few items",
     "minLength": "Is too short",
     "minimum": "Is too small",
+    "not": "Must not contain a line break",
     "oneOf": "Must be exactly one of the defined shapes",
     "pattern": "Does not have the required form",
     "required": "Lacks a required member",

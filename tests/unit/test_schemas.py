@@ -78,10 +78,14 @@ def test_every_pattern_reads_alike_in_every_engine() -> None:
         pattern = node.get("pattern")
         if isinstance(pattern, str):
             # `$` stands before a last newline too in some engines, and `\d` and `\w` take other scripts' characters.
-            assert pattern.startswith("^"), path
-            assert pattern.endswith("$(?!\n)") or (pattern.endswith("$") and node["minLength"] == node["maxLength"]), (
-                path
-            )
+            assert pattern.startswith("^") or path.endswith("/not"), path
+            # A look-ahead makes long texts slow: there the line break is forbidden beside the pattern.
+            assert (
+                pattern.endswith("$(?!\n)")
+                or (pattern.endswith("$") and node["minLength"] == node["maxLength"])
+                or node.get("not") == {"pattern": "\n"}
+                or path.endswith("/not")
+            ), path
             assert not set("dwsDWS") & {after for before, after in pairwise(pattern) if before == "\\"}
 
 
