@@ -57,7 +57,7 @@ class HttpTransport:
         headers = {"traceparent": trace.traceparent} if trace is not None else None
         try:
             async with session.post(self._url, data=message, headers=headers, allow_redirects=False) as response:
-                if response.headers.get("Content-Type") != MEDIA_TYPE:
+                if response.headers.get("Content-Type", "").partition(";")[0].strip().lower() != MEDIA_TYPE:
                     raise _no_message(response)
                 return await self._body(response)
         except (aiohttp.ClientSSLError, aiohttp.InvalidURL) as error:

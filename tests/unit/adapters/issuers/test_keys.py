@@ -6,6 +6,8 @@ from typing import Any
 
 import orjson
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from adapters.issuers.keys import KeysInvalid, parse_keys
 from tests.fakes_oauth import b64, ec_key, ed_key, jwks, rsa_key
@@ -84,3 +86,23 @@ def test_a_set_that_cannot_be_used_is_refused(data: bytes, code: str) -> None:
     with pytest.raises(KeysInvalid) as refused:
         parse_keys(data)
     assert str(refused.value) == code
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53) + 1, 2**53 - 1) | st.text(max_size=60),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=5,
+)
+MEMBERS = st.sampled_from([key.as_dict(private=False) for key in (ec_key(), rsa_key(), ed_key())])
+NAMES = st.sampled_from(["kty", "crv", "x", "y", "n", "e", "kid", "alg", "use", "key_ops", "x5c", "other"])
+
+
+@pytest.mark.filterwarnings("ignore:Key size should be")
+@given(MEMBERS, st.dictionaries(NAMES, JSON | st.binary(max_size=300).map(b64), max_size=4))
+def test_no_member_of_a_key_raises_anything_else(member: dict[str, Any], changes: dict[str, Any]) -> None:
+    try:
+        keys = parse_keys(document(member | changes))
+    except KeysInvalid as refused:
+        assert str(refused) == "no_usable_key"  # noqa: PT017 - some changes leave a good key
+    else:
+        assert len(keys) == 1

@@ -86,6 +86,16 @@ async def test_another_media_type_is_no_message(stub: StubPlatform, media_type: 
             await http.post(message(stub), None)
 
 
+@pytest.mark.parametrize("media_type", ["application/jose; charset=utf-8", "Application/JOSE"])
+async def test_parameters_and_case_of_the_media_type_do_not_matter(stub: StubPlatform, media_type: str) -> None:
+    async def spelt(_stub: StubPlatform, _request: web.Request, _asked: Envelope) -> web.StreamResponse:
+        return web.Response(body=b"a.b.c", headers={"Content-Type": media_type})
+
+    stub.behaviour = spelt
+    async with transport(stub) as http:
+        assert await http.post(message(stub), None) == b"a.b.c"
+
+
 async def test_a_compressed_body_is_not_unpacked(stub: StubPlatform) -> None:
     async def packed(_stub: StubPlatform, _request: web.Request, _asked: Envelope) -> web.StreamResponse:
         headers = {"Content-Type": MEDIA_TYPE, "Content-Encoding": "gzip"}
