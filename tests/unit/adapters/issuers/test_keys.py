@@ -103,6 +103,6 @@ def test_no_member_of_a_key_raises_anything_else(member: dict[str, Any], changes
     try:
         keys = parse_keys(document(member | changes))
     except KeysInvalid as refused:
-        assert str(refused) == "no_usable_key"  # noqa: PT017 - some changes leave a good key
+        assert str(refused) in {"no_usable_key", "not_json"}  # noqa: PT017 - some changes leave a good key
     else:
         assert len(keys) == 1
