@@ -1,0 +1,39 @@
+"""What is said about a verification."""
+
+from __future__ import annotations
+
+import hashlib
+
+from gateway.core.consent import Consented
+from gateway.exchange import statements
+from tests import samples
+from tests.fakes_flows import FakeSigner
+from tests.samples import NOW
+
+CONSENT = samples.consent()
+EXCHANGE = samples.exchange(CONSENT, attempts=2)
+CONSENTED = Consented(consent=CONSENT, scope=CONSENT.scope, document=EXCHANGE.document, checked_at=NOW)
+
+
+def test_intent_and_outcome_speak_of_the_same_request_and_of_who_asked() -> None:
+    intended = statements.intended(EXCHANGE, CONSENTED, NOW)
+    decided = statements.decided(EXCHANGE, CONSENTED, samples.verdict(), NOW + 1, took_seconds=0.0125)
+    assert (intended.request, intended.actor) == (decided.request, decided.actor)
+    assert intended.actor is not None
+    assert (intended.actor.participant, intended.actor.certificate) == (EXCHANGE.consumer_id, EXCHANGE.certificate)
+    assert (intended.outcome, intended.attempts) == (None, None)
+    assert (decided.outcome, decided.evidence, decided.attempts, decided.latency_ms) == ("MATCH", "evidence-1", 3, 12)
+
+
+def test_an_outcome_without_evidence_names_none() -> None:
+    decided = statements.decided(EXCHANGE, CONSENTED, samples.verdict(evidence=None), NOW, took_seconds=0)
+    assert decided.evidence is None
+
+
+def test_the_report_is_signed_with_its_type_and_known_by_its_hash() -> None:
+    made = statements.report(
+        EXCHANGE, samples.verdict(), NOW, payload=lambda _exchange, _verdict, _now: b"payload", signer=FakeSigner()
+    )
+    assert made.jws == f"cdi-report+jws.{b'payload'.hex()}.signature"
+    assert made.sha256 == hashlib.sha256(made.jws.encode()).hexdigest()
+    assert (made.name, made.key_id) == (statements.REPORT_NAME, FakeSigner.key_id)

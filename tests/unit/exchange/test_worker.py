@@ -1,0 +1,99 @@
+"""What goes on without being asked, round after round, whatever fails."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from gateway.core.model import ConsentStatus, ExchangeStatus
+from gateway.errors import AuditUnavailable
+from gateway.exchange.worker import REFUSALS_INTERVAL_SECONDS
+from gateway.ports import ConsentStep
+from tests import samples
+from tests.fakes_flows import ENOUGH, SILENCE, World
+from tests.samples import BANK, NOW
+
+
+async def test_a_round_looks_at_everything(world: World) -> None:
+    world.platform.script.append(SILENCE)
+    exchange = await world.settled(await world.ask(await world.consent()))
+    expiring = await world.consent(expire_time=NOW + 60)
+    await world.store.submit(
+        ConsentStep(consent=samples.consent(), records=(samples.record(type="consent.submitted"),)),
+        samples.idempotency(),
+    )
+    world.refusals.count(BANK, "RATE_LIMITED")
+    world.clock.advance(REFUSALS_INTERVAL_SECONDS)
+    assert await world.worker.round() == 1
+    assert (await world.settled(exchange)).status is ExchangeStatus.SHARED
+    found = await world.store.consent(expiring.consent_id)
+    assert found is not None
+    assert found.status is ConsentStatus.EXPIRED
+    types = await world.types()
+    assert {"consent.submitted", "consent.expired", "admission.refused", "verification.decided"} <= set(types)
+    assert await world.worker.round() == 0
+
+
+async def test_refusals_become_one_record_for_each_kind_and_not_before_their_time(world: World) -> None:
+    for participant, code in ((BANK, "RATE_LIMITED"), (BANK, "RATE_LIMITED"), ("UNKNOWN", "CERT_UNKNOWN")):
+        world.refusals.count(participant, code)
+    await world.worker.round()
+    assert await world.entries() == []
+    world.clock.advance(REFUSALS_INTERVAL_SECONDS)
+    await world.worker.round()
+    assert [
+        (entry["type"], entry["actor"]["participant"], entry["actor"]["role"], entry["reason"], entry["count"])
+        for entry in await world.entries()
+    ] == [
+        ("admission.refused", BANK, "participant", "RATE_LIMITED", 2),
+        ("admission.refused", "UNKNOWN", "unknown", "CERT_UNKNOWN", 1),
+    ]
+    world.clock.advance(REFUSALS_INTERVAL_SECONDS)
+    await world.worker.round()
+    assert len(await world.entries()) == 2
+
+
+async def test_counts_that_could_not_be_written_are_written_later(world: World) -> None:
+    world.refusals.count(BANK, "RATE_LIMITED")
+    world.audit.refuses = 1
+    with pytest.raises(AuditUnavailable):
+        await world.worker.write_refusals()
+    world.refusals.count(BANK, "RATE_LIMITED")
+    await world.worker.write_refusals()
+    assert [entry["count"] for entry in await world.entries()] == [2]
+
+
+async def test_one_failing_round_does_not_end_the_loop(world: World) -> None:
+    await world.store.submit(ConsentStep(consent=samples.consent(), records=(samples.record(),)), samples.idempotency())
+    world.audit.refuses = 2
+    stop, recovered = asyncio.Event(), asyncio.Event()
+
+    async def tell(_records: object) -> None:
+        recovered.set()
+
+    world.audit.after = tell
+    async with asyncio.timeout(ENOUGH), asyncio.TaskGroup() as tasks:
+        tasks.create_task(world.worker.run(stop))
+        await recovered.wait()
+        stop.set()
+    assert [type(error) for error in world.worker_failures] == [AuditUnavailable] * 2
+    assert await world.store.waiting(limit=1) == []
+
+
+async def test_it_ends_when_told_and_finishes_its_round(world: World) -> None:
+    stop = asyncio.Event()
+    stop.set()
+    await world.worker.run(stop)
+    assert world.worker_failures == []
+
+
+async def test_a_full_batch_is_followed_by_the_next_at_once(world: World) -> None:
+    world.platform.answer = SILENCE
+    consent = await world.consent(max_uses=25)
+    exchanges = [await world.ask(consent) for _ in range(25)]
+    await world.settled(exchanges[-1])
+    world.clock.advance(5)
+    assert [await world.worker.round() for _ in range(4)] == [10, 10, 5, 0]
+    await world.settled(exchanges[-1])
+    assert {(await world.saved(exchange)).attempts for exchange in exchanges} == {2}
