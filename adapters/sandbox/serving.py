@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import signal
 import ssl
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -49,23 +50,25 @@ def run(sites: Sequence[Site], background: Sequence[Background] = ()) -> None:
     uvloop.run(_serve(sites, background))
 
 
+@asynccontextmanager
+async def listening(sites: Sequence[Site]) -> AsyncIterator[None]:
+    """All sites are open inside, and closed behind it."""
+    async with AsyncExitStack() as stack:
+        for app, port, context in sites:
+            runner = web.AppRunner(app, access_log=None, shutdown_timeout=_SHUTDOWN_SECONDS)
+            stack.push_async_callback(runner.cleanup)
+            await runner.setup()
+            await web.TCPSite(runner, "127.0.0.1", port, ssl_context=context, backlog=1024).start()
+        yield
+
+
 async def _serve(sites: Sequence[Site], background: Sequence[Background]) -> None:
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopped.set)
-    runners: list[web.AppRunner] = []
-    try:
-        for app, port, context in sites:
-            runner = web.AppRunner(app, access_log=None, shutdown_timeout=_SHUTDOWN_SECONDS)
-            runners.append(runner)
-            await runner.setup()
-            await web.TCPSite(runner, "127.0.0.1", port, ssl_context=context, backlog=1024).start()
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(work()) for work in background]
-            await stopped.wait()
-            for task in tasks:
-                task.cancel()
-    finally:
-        for runner in runners:
-            await runner.cleanup()
+    async with listening(sites), asyncio.TaskGroup() as group:
+        tasks = [group.create_task(work()) for work in background]
+        await stopped.wait()
+        for task in tasks:
+            task.cancel()

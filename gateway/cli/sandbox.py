@@ -64,6 +64,7 @@ def sandbox(
 @app.command()
 def token(
     ctx: typer.Context,
+    *,
     client: Annotated[str, typer.Option(help="Whose token: a client of sandbox.json.")] = "bank-a",
     consent: Annotated[
         str | None, typer.Option(metavar="ID", help="A consent: the owner approves it, the token is for it alone.")

@@ -9,8 +9,9 @@ import orjson
 import pytest
 
 from adapters.sandbox.ledger import Ledger, LedgerBroken, leaf
-from adapters.sandbox.signing import KeySigner
+from adapters.sandbox.signing import KeySigner, jwks
 from gateway.core.merkle import root_from_path
+from gateway.profiles.dvp_v1.signature import key_set, verify
 
 NOW = 1_790_000_000
 
@@ -38,7 +39,7 @@ def test_every_transaction_of_a_block_is_proved_by_its_reference(tmp_path: Path,
         ledger.submit(evidence(number))
     block = ledger.make_block(now=NOW)
     assert block is not None
-    header = orjson.loads(signer.payload(block.header))
+    header = orjson.loads(verify(block.header.encode(), key_set(jwks([signer])), "dvp-block+jws"))
     for index, transaction in enumerate(block.transactions):
         reference = block.reference(index)
         assert reference.proof is not None
