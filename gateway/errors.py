@@ -10,6 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+RETRY_AFTER_DEFAULT_SECONDS = 1
+_ALWAYS_RETRY_AFTER = frozenset({429, 503})  # contract §3: these say when to come back
+
 
 @dataclass(frozen=True, slots=True)
 class Violation:
@@ -40,6 +43,8 @@ class GatewayError(Exception):
         super().__init__(detail or self.title)
         self.detail = detail or self.title
         self.private = private
+        if retry_after_seconds is None and self.status in _ALWAYS_RETRY_AFTER:
+            retry_after_seconds = RETRY_AFTER_DEFAULT_SECONDS
         self.retry_after_seconds = retry_after_seconds
         self.violations = violations
         self.headers = headers or {}

@@ -5,8 +5,6 @@ Used by the boundary for requests, and by the server for what is not even a requ
 
 from __future__ import annotations
 
-from typing import Any
-
 import orjson
 from aiohttp import web
 
@@ -20,13 +18,11 @@ from gateway.errors import (
     SchemaInvalid,
     TooLarge,
 )
+from gateway.profiles.problem import problem
 
 MEDIA_TYPE = "application/problem+json"
 INTERACTION_FIELD = "x-fapi-interaction-id"
-RETRY_AFTER_DEFAULT_SECONDS = 1
 
-_TYPE = "urn:cdi-gateway:error:"
-_ALWAYS_RETRY_AFTER = frozenset({429, 503})
 _BY_STATUS: dict[int, type[GatewayError]] = {
     404: NotFound,
     405: MethodNotAllowed,
@@ -38,24 +34,7 @@ _INVALID_TOKEN = frozenset({"TOKEN_INVALID", "TOKEN_NOT_BOUND"})
 
 
 def body(error: GatewayError, *, interaction: str) -> bytes:
-    """The problem's JSON. `retryAfter` (seconds) and `errors` appear where they say something."""
-    problem: dict[str, Any] = {
-        "type": _TYPE + error.code.lower().replace("_", "-"),
-        "title": error.title,
-        "status": error.status,
-        "detail": error.detail,
-        "instance": interaction,
-        "code": error.code,
-        "retryable": error.retryable,
-    }
-    retry_after = _retry_after_seconds(error)
-    if retry_after is not None:
-        problem["retryAfter"] = retry_after
-    if error.violations:
-        problem["errors"] = [
-            {"pointer": item.pointer, "keyword": item.keyword, "message": item.message} for item in error.violations
-        ]
-    return orjson.dumps(problem)
+    return orjson.dumps(problem(error, interaction))
 
 
 def response(error: GatewayError, *, interaction: str) -> web.Response:
@@ -65,9 +44,8 @@ def response(error: GatewayError, *, interaction: str) -> web.Response:
     answer.headers["Cache-Control"] = "no-store"
     answer.headers["X-Content-Type-Options"] = "nosniff"
     answer.headers[INTERACTION_FIELD] = interaction
-    retry_after = _retry_after_seconds(error)
-    if retry_after is not None:
-        answer.headers["Retry-After"] = str(retry_after)
+    if error.retry_after_seconds is not None:
+        answer.headers["Retry-After"] = str(error.retry_after_seconds)
     challenge = _challenge(error)
     if challenge is not None:
         answer.headers.setdefault("WWW-Authenticate", challenge)
@@ -80,12 +58,6 @@ def of_http_exception(error: web.HTTPException) -> GatewayError:
         return Internal()
     allow = error.headers.get("Allow")
     return _BY_STATUS.get(error.status, SchemaInvalid)(headers={"Allow": allow} if allow else None)
-
-
-def _retry_after_seconds(error: GatewayError) -> int | None:
-    if error.retry_after_seconds is not None:
-        return error.retry_after_seconds
-    return RETRY_AFTER_DEFAULT_SECONDS if error.status in _ALWAYS_RETRY_AFTER else None
 
 
 def _challenge(error: GatewayError) -> str | None:

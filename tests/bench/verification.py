@@ -11,8 +11,8 @@ import argparse
 import asyncio
 import contextlib
 import os
-import ssl
 import signal
+import ssl
 import statistics
 import sys
 import tempfile
@@ -43,6 +43,7 @@ import load
 CONNECTIONS = 64
 DOCUMENTS = 64
 IDLE_CONNECTIONS = 300
+IDLE = ("GroupCommit._work ", "Condition.wait ", "wait (threading", "get (queue")  # threads that wait for work
 BARE = Path(__file__).with_name("bare.py")
 OUT = Path("build/bench/verification.json")
 PROFILE = Path("build/bench/verification.profile.txt")
@@ -236,6 +237,8 @@ def show_profile(console: Console) -> None:
     for line in PROFILE.read_text().splitlines():
         stack, _, samples = line.rpartition(" ")
         frames = stack.split(";")
+        if any(idle in frames[-1] for idle in IDLE):
+            continue
         leaf[frames[-1].rpartition(":")[0]] += int(samples)
         ours = [frame for frame in frames if "(gateway/" in frame or "(adapters/" in frame]
         own[(ours[-1] if ours else frames[0]).rpartition(":")[0]] += int(samples)

@@ -22,4 +22,5 @@ def test_retry_after_and_violations_appear_when_there_are_any() -> None:
     assert problem(SchemaInvalid(violations=(Violation("/a", "type", "x"),)), INTERACTION)["errors"] == [
         {"pointer": "/a", "keyword": "type", "message": "x"}
     ]
-    assert not {"retryAfter", "errors"} & problem(RateLimited(), INTERACTION).keys()
+    assert problem(RateLimited(), INTERACTION)["retryAfter"] == 1
+    assert not {"retryAfter", "errors"} & problem(SchemaInvalid(), INTERACTION).keys()
