@@ -1,0 +1,115 @@
+"""The flows over the parts: admission, consents, verifications, what comes unasked, and the worker behind them."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from adapters.keys.file import FileSigner, read_secret
+from adapters.limits.memory import MemoryRateLimits, MemoryReplays
+from gateway.app.parts import Parts
+from gateway.exchange.admission import Admission
+from gateway.exchange.consents import Consents
+from gateway.exchange.data_requests import DataRequests
+from gateway.exchange.inbound import Inbound
+from gateway.exchange.notices import Notices
+from gateway.exchange.pace import Pace
+from gateway.exchange.verification import Verifications
+from gateway.exchange.worker import Worker
+from gateway.observe.verifications import Observed
+from gateway.profiles.cdi_v1 import CdiV1
+
+REPLAY_IDS_MAX = 1_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flows:
+    admission: Admission
+    consents: Consents
+    verifications: Verifications
+    data_requests: DataRequests
+    notices: Notices
+    inbound: Inbound
+    worker: Worker
+    codec: CdiV1
+    idempotency_secret: bytes
+
+
+def build_flows(parts: Parts, tasks: asyncio.TaskGroup) -> Flows:
+    """`tasks` owns the verifications that run. Raises KeyFileRefused."""
+    settings, store, audit, clock = parts.settings, parts.store, parts.audit, parts.clock
+    pseudonym_key = read_secret(settings.secrets.pseudonym_key_file)
+    codec = CdiV1(
+        parts.validators,
+        public_url=settings.deployment.public_url,
+        gateway_id=settings.deployment.participant_id,
+    )
+    consents = Consents(
+        store=store,
+        audit=audit,
+        recorder=parts.recorder,
+        roster=parts.roster,
+        clock=clock,
+        pseudonym_key=pseudonym_key,
+    )
+    verifications = _verifications(parts, codec, tasks)
+    return Flows(
+        admission=Admission(
+            roster=parts.roster,
+            limits=MemoryRateLimits(clock, keys_max=settings.rates.keys_max),
+            tokens=parts.tokens,
+            clock=clock,
+            default_rate=settings.rates.participant.rate(),
+            route_rates={route: setting.rate() for route, setting in settings.rates.routes.items()},
+            refusals=parts.refusals,
+        ),
+        consents=consents,
+        verifications=verifications,
+        data_requests=DataRequests(
+            store=store, audit=audit, recorder=parts.recorder, verifications=verifications, clock=clock
+        ),
+        notices=Notices(store=store, clock=clock),
+        inbound=Inbound(
+            exchanges=store,
+            notices=store,
+            audit=audit,
+            recorder=parts.recorder,
+            replays=MemoryReplays(clock, ids_max=REPLAY_IDS_MAX),
+            clock=clock,
+        ),
+        worker=Worker(
+            verifications=verifications,
+            consents=consents,
+            recorder=parts.recorder,
+            refusals=parts.refusals,
+            audit=audit,
+            clock=clock,
+            interval_seconds=settings.exchange.worker_interval_seconds,
+            batch_max=settings.exchange.worker_batch_max,
+            failed=lambda error: parts.log.failure("worker.failed", error),
+        ),
+        codec=codec,
+        idempotency_secret=pseudonym_key,
+    )
+
+
+def _verifications(parts: Parts, codec: CdiV1, tasks: asyncio.TaskGroup) -> Verifications:
+    settings = parts.settings
+    return Verifications(
+        store=parts.store,
+        audit=parts.audit,
+        recorder=parts.recorder,
+        roster=parts.roster,
+        clock=parts.clock,
+        signer=FileSigner(settings.reports.signing_key_file, settings.reports.key_id),
+        report_payload=codec.report_payload,
+        pace=Pace(
+            deadline=settings.exchange.deadline_seconds,
+            retry_first=settings.exchange.retry_first_seconds,
+            retry_max=settings.exchange.retry_max_seconds,
+            lease=settings.exchange.lease_seconds,
+        ),
+        observer=Observed(parts.metrics, parts.log),
+        tasks=tasks,
+        running_max=settings.limits.in_flight_max,
+    )

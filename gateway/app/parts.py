@@ -1,0 +1,183 @@
+"""The parts that live as long as the process: databases, platforms, keys of issuers, who may be believed."""
+
+from __future__ import annotations
+
+import contextlib
+import ssl
+import uuid
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+
+import schemas
+from adapters.clock import SystemClock
+from adapters.issuers.jwks import Discovery, IssuerKeys, KeyFile
+from adapters.issuers.verifier import JwtVerifier, TrustedIssuer
+from adapters.keys.file import AesGcmSealer, FileSigner
+from adapters.platforms.breaker import Breaker
+from adapters.platforms.dvp_http import DvpHttpPlatform
+from adapters.sql.audit import open_audit_log
+from adapters.sql.store import open_store
+from gateway.app.identities import view
+from gateway.audit.record import Origin
+from gateway.exchange.admission import Refusals
+from gateway.exchange.recording import Recorder
+from gateway.exchange.roster import Roster
+from gateway.observe.audit import ObservedAuditLog
+from gateway.observe.logs import Log
+from gateway.observe.metrics import Metrics
+from gateway.ports import AuditLog, Clock, Signer, Store
+from gateway.profiles.dvp_v1.signature import key_set
+from gateway.profiles.validation import Validators
+from gateway.settings import Issuer, Participants, PlatformSettings, Settings, config_hash
+from gateway.tls import client_context
+
+SOFTWARE = "cdi-dvp-gateway"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    settings: Settings
+    log: Log
+    clock: Clock
+    metrics: Metrics
+    validators: Validators
+    store: Store
+    audit: AuditLog
+    recorder: Recorder
+    refusals: Refusals
+    signers: Mapping[str, Signer]  # of our messages, by platform id
+    roster: Roster
+    tokens: JwtVerifier
+
+
+@contextlib.asynccontextmanager
+async def open_parts(settings: Settings, participants: Participants, log: Log) -> AsyncIterator[Parts]:
+    """Everything opened, for as long as the block lasts. Raises what its adapters raise for what cannot be used."""
+    clock, metrics, validators = SystemClock(), Metrics(version=version(SOFTWARE)), Validators(schemas.load())
+    async with contextlib.AsyncExitStack() as stack:
+        store = await stack.enter_async_context(
+            open_store(
+                settings.store.url,
+                sealer=AesGcmSealer(settings.secrets.storage_key_file),
+                lease_owner=str(uuid.uuid4()),
+                queue_max=settings.store.queue_max,
+                batch_max=settings.store.batch_max,
+            )
+        )
+        entries = await stack.enter_async_context(
+            open_audit_log(
+                settings.audit.url,
+                name=settings.audit.origin,
+                origin=_origin(settings, participants),
+                queue_max=settings.audit.queue_max,
+                batch_max=settings.audit.batch_max,
+            )
+        )
+        audit = ObservedAuditLog(entries, metrics=metrics, clock=clock)
+        signers = {item.id: FileSigner(item.signing_key_file, item.signing_key_id) for item in settings.platforms}
+        platforms = {}
+        for item in settings.platforms:
+            platforms[item.id] = _platform(
+                item,
+                own_id=settings.deployment.participant_id,
+                signer=signers[item.id],
+                metrics=metrics,
+                validators=validators,
+                clock=clock,
+            )
+            stack.push_async_callback(platforms[item.id].close)
+        yield Parts(
+            settings=settings,
+            log=log,
+            clock=clock,
+            metrics=metrics,
+            validators=validators,
+            store=store,
+            audit=audit,
+            recorder=Recorder(store, audit),
+            refusals=Refusals(),
+            signers=signers,
+            roster=Roster(view(settings, participants, validators), platforms),
+            tokens=_tokens(settings, clock, stack),
+        )
+
+
+def _origin(settings: Settings, participants: Participants) -> Origin:
+    return Origin(
+        software=f"{SOFTWARE}/{version(SOFTWARE)}",
+        schema="cdi/v1 dvp/v1",
+        config=config_hash(settings, participants),
+    )
+
+
+def _platform(
+    settings: PlatformSettings,
+    *,
+    own_id: str,
+    signer: Signer,
+    metrics: Metrics,
+    validators: Validators,
+    clock: Clock,
+) -> DvpHttpPlatform:
+    def observe(message: str, seconds: float, _result: str) -> None:
+        metrics.upstream_duration(settings.id, message).observe(seconds)
+
+    return DvpHttpPlatform(
+        platform_id=settings.id,
+        own_id=own_id,
+        url=settings.url,
+        ssl_context=client_context(
+            ca_file=settings.ca_file, certificate_file=settings.certificate_file, key_file=settings.key_file
+        ),
+        signer=signer,
+        keys=key_set(settings.jwks_file.read_bytes()),
+        validators=validators,
+        clock=clock,
+        breaker=Breaker(failures_max=settings.breaker.failures_max, open_seconds=settings.breaker.open_seconds),
+        deadline_seconds=settings.deadline_seconds,
+        attempt_seconds=settings.attempt_seconds,
+        attempts_max=settings.attempts_max,
+        concurrency_max=settings.concurrency_max,
+        answer_bytes_max=settings.answer_bytes_max,
+        observe=observe,
+    )
+
+
+def _tokens(settings: Settings, clock: Clock, stack: contextlib.AsyncExitStack) -> JwtVerifier:
+    oauth = settings.oauth
+    trusted = []
+    for issuer in oauth.issuers:
+        source = _keys_of(issuer)
+        stack.push_async_callback(source.aclose)
+        trusted.append(
+            TrustedIssuer(
+                issuer=issuer.issuer,
+                keys=IssuerKeys(
+                    source.fetch,
+                    clock=clock,
+                    refresh_seconds=issuer.refresh_seconds,
+                    stale_seconds_max=issuer.stale_seconds_max,
+                ),
+                algorithms=frozenset(issuer.algorithms),
+                approves_consents=issuer.approves_consents,
+            )
+        )
+    return JwtVerifier(
+        trusted,
+        resource=oauth.resource,
+        clock=clock,
+        skew_seconds=oauth.clock_skew_seconds,
+        lifetime_seconds_max=oauth.lifetime_seconds_max,
+        cache_max=oauth.token_cache_max,
+    )
+
+
+def _keys_of(issuer: Issuer) -> KeyFile | Discovery:
+    if issuer.jwks_file is not None:
+        return KeyFile(issuer.jwks_file)
+    return Discovery(
+        issuer.issuer,
+        ssl_context=ssl.create_default_context(cafile=str(issuer.ca_file) if issuer.ca_file else None),
+        timeout_seconds=issuer.timeout_seconds,
+    )
