@@ -179,10 +179,13 @@ class Verifications:
         return len(due)
 
     async def finish_running(self, timeout_seconds: float) -> bool:
-        """Wait for what runs; False when time was up (the lease will end and another process goes on)."""
+        """Wait for what runs. False when time was up: the rest is stopped where it is, as by a crash, and another
+        process goes on when its lease ends."""
         if not self._running:
             return True
         _, pending = await asyncio.wait(set(self._running.values()), timeout=timeout_seconds)
+        for task in pending:
+            task.cancel()
         return not pending
 
     @property
@@ -319,7 +322,7 @@ class Verifications:
         until = self._clock.monotonic() + wait_seconds
         # A client that goes away must not end the flow: the task is the group's, the wait is only a look at it.
         await asyncio.wait({task}, timeout=wait_seconds)
-        if not task.done():
+        if not task.done() or task.cancelled():
             return exchange
         result = task.result()
         if isinstance(result, GatewayError):

@@ -361,15 +361,27 @@ class TestWaiting:
         assert exchange.status is ExchangeStatus.SHARED
         assert await world.types() == ["verification.intended", "verification.decided", "consent.consumed"]
 
-    async def test_draining_says_whether_everything_ended(self, world: World) -> None:
+    async def test_draining_stops_what_does_not_end_and_leaves_it_to_the_next_process(self, world: World) -> None:
+        world.platform.during = Gate()
+        assert await world.verifications.finish_running(0.01)
+        exchange = await world.ask(await world.consent())
+        assert world.verifications.running == 1
+        assert not await world.verifications.finish_running(0.01)
+        assert await world.verifications.finish_running(ENOUGH)
+        world.platform.during = None
+        world.clock.advance(30)
+        assert await world.verifications.resume_due(10) == 1
+        assert (await world.settled(exchange)).status is ExchangeStatus.SHARED
+
+    async def test_whoever_waits_when_draining_stops_it_gets_it_as_it_is(self, world: World) -> None:
         gate = Gate()
         world.platform.during = gate
-        assert await world.verifications.finish_running(0.01)
-        await world.ask(await world.consent())
-        assert not await world.verifications.finish_running(0.01)
-        assert world.verifications.running == 1
-        gate.opened.set()
-        assert await world.verifications.finish_running(ENOUGH)
+        consent = await world.consent()
+        async with asyncio.TaskGroup() as clients:
+            waiting = clients.create_task(world.ask(consent, wait_seconds=ENOUGH))
+            await gate.reached.wait()
+            await world.verifications.finish_running(0.01)
+        assert waiting.result().status is ExchangeStatus.PENDING
 
 
 class TestLoad:
