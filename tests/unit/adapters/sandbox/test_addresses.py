@@ -1,0 +1,25 @@
+"""Ports: the contract's, a row, or free ones."""
+
+from __future__ import annotations
+
+from adapters.sandbox.addresses import Ports
+
+
+def test_the_defaults_are_the_contracts() -> None:
+    ports = Ports().named()
+    assert {name: ports[name] for name in ("bank", "consent", "partner", "ops", "platform", "control")} == {
+        "bank": 8443,
+        "consent": 8444,
+        "partner": 8445,
+        "ops": 9090,
+        "platform": 9443,
+        "control": 9080,
+    }
+
+
+def test_a_base_gives_a_row() -> None:
+    assert sorted(Ports.from_base(30_000).named().values()) == list(range(30_000, 30_008))
+
+
+def test_free_ports_differ() -> None:
+    assert len(set(Ports.from_base(0).named().values())) == 8

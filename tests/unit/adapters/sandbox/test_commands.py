@@ -1,0 +1,52 @@
+"""The printed commands are shell that parses, and hold what `sandbox.json` says."""
+
+from __future__ import annotations
+
+import shlex
+import stat
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from adapters.sandbox.commands import walk_through, write_client_scripts
+
+DESCRIPTION: dict[str, Any] = {
+    "listeners": {"bank": "https://localhost:8443"},
+    "ca": "pki/ca.pem",
+    "clients": {"bank-a": {}},
+    "samples": [
+        {
+            "file": "samples/credit-report.pdf",
+            "documentType": "CORPORATE_CREDIT_REPORT",
+            "issuerId": "SZCREDIT01DP",
+            "voucher": "VOUCHER",
+            "digests": [{"algorithm": "SM3", "value": "0" * 64}],
+        }
+    ],
+    "platform": {"control": "http://localhost:9080"},
+}
+
+
+def test_every_command_parses_as_shell() -> None:
+    for _, command in walk_through(Path("my sandbox"), DESCRIPTION, now=0):
+        parsed = subprocess.run(["sh", "-n"], input=command.encode(), capture_output=True, check=False)
+        assert parsed.stderr == b""
+
+
+def test_the_bodies_are_json_of_the_api() -> None:
+    commands = dict(walk_through(Path("sandbox"), DESCRIPTION, now=0))
+    words = shlex.split(commands["register a consent (note its consentId)"])
+    body = orjson.loads(words[words.index("-d") + 1])
+    assert (body["dataProviderId"], body["expireTime"]) == ("SZCREDIT01DP", 30 * 86_400)
+    words = shlex.split(commands["is the document genuine?"])
+    body = orjson.loads(words[words.index("-d") + 1])
+    assert (body["consentId"], body["dataScope"]["udr"]) == ("$CONSENT", "VOUCHER")
+
+
+def test_each_client_has_a_script(tmp_path: Path) -> None:
+    write_client_scripts(tmp_path, DESCRIPTION)
+    script = tmp_path / "clients/bank-a/curl.sh"
+    assert stat.S_IMODE(script.stat().st_mode) == 0o755
+    assert subprocess.run(["sh", "-n", script], capture_output=True, check=False).stderr == b""
