@@ -59,7 +59,10 @@ class HttpTransport:
             async with session.post(self._url, data=message, headers=headers, allow_redirects=False) as response:
                 if response.headers.get("Content-Type", "").partition(";")[0].strip().lower() != MEDIA_TYPE:
                     raise _no_message(response)
-                return await self._body(response)
+                body = await self._body(response)
+                if not body:  # a status alone, whatever media type a server puts on nothing
+                    raise _no_message(response)
+                return body
         except (aiohttp.ClientSSLError, aiohttp.InvalidURL) as error:
             raise NoAnswer(repeatable=False) from error  # another certificate will not come within the deadline
         except (aiohttp.ClientError, ConnectionError) as error:

@@ -126,6 +126,17 @@ async def test_a_signed_message_counts_whatever_its_status(stub: StubPlatform) -
         assert await http.post(message(stub), None) == b"a.b.c"
 
 
+async def test_an_empty_body_is_its_status_whatever_its_media_type(stub: StubPlatform) -> None:
+    async def empty(_stub: StubPlatform, _request: web.Request, _asked: Envelope) -> web.StreamResponse:
+        return web.Response(status=503, content_type=MEDIA_TYPE)
+
+    stub.behaviour = empty
+    async with transport(stub) as http:
+        with pytest.raises(NoAnswer) as trouble:
+            await http.post(message(stub), None)
+    assert trouble.value.repeatable
+
+
 @pytest.mark.parametrize("behaviour", [dropped, cut_in_the_body])
 async def test_a_broken_connection_may_be_repeated(stub: StubPlatform, behaviour: Behaviour) -> None:
     stub.behaviour = behaviour
