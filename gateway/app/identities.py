@@ -30,10 +30,7 @@ def published_codes() -> Codes:
 def view(settings: Settings, participants: Participants, validators: Validators) -> View:
     """Everything that says who may be believed now. Raises OSError, ValueError or TlsMaterialError for a bad file."""
     registry = Registry(item.participant() for item in participants.participants)
-    lists = [
-        RevocationLists(listener.client_crl_files, ca_file=listener.client_ca_file)
-        for listener in (settings.bank, settings.partner)
-    ]
+    lists = _revocation_lists(settings)
     issuer_keys: dict[str, KeySet] = {
         item.id: key_set(item.jwks_file.read_bytes())
         for item in participants.participants
@@ -44,6 +41,18 @@ def view(settings: Settings, participants: Participants, validators: Validators)
         return any(item.revoked(certificate) for item in lists)
 
     return View(registry=registry, revoked=revoked, trust=_trust(settings, registry, issuer_keys, validators))
+
+
+def stale_lists(settings: Settings, now: float) -> list[str]:
+    """Names of the revocation lists whose next update is overdue: still in force, and somebody should know."""
+    return [file.name for item in _revocation_lists(settings) for file in item.stale(now)]
+
+
+def _revocation_lists(settings: Settings) -> list[RevocationLists]:
+    return [
+        RevocationLists(listener.client_crl_files, ca_file=listener.client_ca_file)
+        for listener in (settings.bank, settings.partner)
+    ]
 
 
 def _trust(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import itertools
 import signal
 import sys
 from pathlib import Path
@@ -14,7 +15,7 @@ import uvloop
 from adapters.sql import migrations
 from adapters.sql.audit import AuditLogDamaged
 from gateway.app.flows import Flows, build_flows
-from gateway.app.identities import published_codes, view
+from gateway.app.identities import published_codes, stale_lists, view
 from gateway.app.listeners import Listeners, build_listeners
 from gateway.app.parts import Parts, open_parts
 from gateway.errors import GatewayError
@@ -24,6 +25,7 @@ from gateway.settings import Participants, Settings, load, load_participants
 from gateway.tls import TlsMaterialError, server_context
 
 WATCH_SECONDS = 1.0
+COUNT_EVERY = 15  # counting consents reads their whole index
 
 
 class StartRefused(Exception):
@@ -100,6 +102,7 @@ class Service:
             gc.collect()
             gc.freeze()
             gc.set_threshold(50_000, 20, 50)
+            self._warn_of_stale_lists(parts.clock.now())
             self.started = True
             self.log.event("service.ready")
             await self.stop.wait()
@@ -120,8 +123,8 @@ class Service:
         await listeners.ops.drain(1.0)
 
     async def _watch(self, parts: Parts) -> None:
-        """Gauges every second; and when the audit log is dead, the end: a failed sync is never retried in place."""
-        while True:
+        """Gauges; and when the audit log is dead, the end: a failed sync is never retried in place."""
+        for second in itertools.count():
             await asyncio.sleep(WATCH_SECONDS)
             if not parts.audit.healthy() and not self.stop.is_set():
                 self.log.event("audit.failed", level="error")
@@ -129,11 +132,20 @@ class Service:
                 self.stop.set()
             for platform_id, platform in parts.roster.platforms.items():
                 parts.metrics.breaker_state(platform_id).set(platform.breaker_open())
-            with contextlib.suppress(GatewayError):
-                for status, count in (await parts.store.count_open()).items():
-                    parts.metrics.exchanges_open(status.value).set(count)
-                for consent_status, count in (await parts.store.count_consents()).items():
-                    parts.metrics.consents(consent_status.value).set(count)
+            if second % COUNT_EVERY == 0:
+                with contextlib.suppress(GatewayError):
+                    await self._count(parts)
+
+    @staticmethod
+    async def _count(parts: Parts) -> None:
+        for status, count in (await parts.store.count_open()).items():
+            parts.metrics.exchanges_open(status.value).set(count)
+        for consent_status, count in (await parts.store.count_consents()).items():
+            parts.metrics.consents(consent_status.value).set(count)
+
+    def _warn_of_stale_lists(self, now: float) -> None:
+        for name in stale_lists(self.settings, now):
+            self.log.event("crl.stale", level="warning", file=name)
 
     async def _reload(self, parts: Parts, listeners: Listeners) -> None:
         """Participants, revocation lists, certificates: all of them or none. Who is no longer known is cut off."""
@@ -157,4 +169,5 @@ class Service:
             listener.close_connections_where(
                 lambda item: fresh.registry.by_certificate(item) is None or fresh.revoked(item)
             )
+        self._warn_of_stale_lists(parts.clock.now())
         self.log.event("reload.done")
