@@ -1,4 +1,4 @@
-"""A running sandbox as tests of trouble use it: documents, consents, questions, and waiting for a state with a deadline.
+"""A running sandbox as tests of trouble use it: documents, consents, questions, and waiting for a state in time.
 
 Everything is real: processes, sockets, TLS, databases. Nothing here looks into the gateway but its log and metrics.
 """
@@ -49,7 +49,7 @@ Found = TypeVar("Found")
 async def eventually(look: Callable[[], Awaitable[Found | None]], *, seconds: float = 20) -> Found:
     """What `look` finds at last: anything but None and False. Raises TimeoutError when the deadline comes first."""
     async with asyncio.timeout(seconds):
-        while (found := await look()) is None or found is False:
+        while (found := await look()) is None or found is False:  # noqa: ASYNC110  other processes, no event tells
             await asyncio.sleep(POLL_SECONDS)
     return found
 

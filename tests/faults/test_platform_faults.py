@@ -1,4 +1,4 @@
-"""Whatever the platform does wrong, nobody gets a wrong verdict: the true one, none yet, or an alarm about the evidence.
+"""Whatever the platform does wrong, nobody gets a wrong verdict: the true one, none yet, or an alarm about evidence.
 
 Each way of failing meets four documents: a genuine one by voucher and one by digest alone, a changed one that is shown
 with a voucher, and one that nobody registered.
@@ -54,7 +54,7 @@ TABLE = {
     Mode.UNKNOWN_SENDER: UNTRUSTED,
     Mode.WRONG_REQUEST: UNTRUSTED,
     Mode.BARE_MATCH: UNTRUSTED,
-    # Asked by digest alone, evidence of another digest is a contradiction; by voucher it is evidence that does not hold.
+    # Asked by digest alone, evidence of another digest is a contradiction; by voucher it is one that does not hold.
     Mode.WRONG_DIGEST: Expected(
         said=("SIGNATURE_INVALID", "ANSWER_UNTRUSTED", "SIGNATURE_INVALID", "NOT_REGISTERED"), alarm=True
     ),
