@@ -27,6 +27,7 @@ from adapters.sandbox.serving import client_context
 from adapters.sandbox.signing import KeySigner, base64url
 from adapters.sandbox.world import World
 from gateway.profiles.validation import Validators
+from tests.end_to_end.world import running_world
 from tests.fakes_edge import Client
 
 VALIDATORS = Validators(schemas.load())
@@ -179,8 +180,7 @@ class Stage:
 @asynccontextmanager
 async def staged(folder: Path, settings: Mapping[str, Any]) -> AsyncIterator[Stage]:
     """A world of its own, in a folder that nobody else uses."""
-    world = World(folder, schemas=schemas.load(), port_base=0, block_seconds=0.05, settings=settings)
-    async with world, Stage(world) as stage:
+    async with running_world(folder, settings=settings) as world, Stage(world) as stage:
         yield stage
 
 
