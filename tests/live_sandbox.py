@@ -6,10 +6,11 @@ Everything is real: processes, sockets, TLS, databases. Nothing here looks into 
 from __future__ import annotations
 
 import asyncio
+import signal
 import sqlite3
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -159,6 +160,15 @@ class Scene:
             while (found := await self.data_request(request_id, wait_seconds=10))["status"] in OPEN:
                 continue
         return found
+
+    @contextmanager
+    def frozen_platform(self) -> Iterator[None]:
+        """The platform takes connections inside and says nothing; behind it, it answers what it was asked."""
+        self.world.platform.signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self.world.platform.signal(signal.SIGCONT)
 
     # --- what others saw -------------------------------------------------------------------------------------
 

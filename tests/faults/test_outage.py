@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Callable
 from typing import Any
 
@@ -32,12 +31,9 @@ async def test_a_question_survives_an_outage_of_the_platform(scene: Scene) -> No
 
 async def test_a_question_survives_a_platform_that_hangs(scene: Scene) -> None:
     document, permission = await scene.issued(), await scene.permission()
-    scene.world.platform.signal(signal.SIGSTOP)
-    try:
+    with scene.frozen_platform():
         reply = await scene.ask(permission, document)
         judged = await scene.judged(reply.json["dataRequestId"])
-    finally:
-        scene.world.platform.signal(signal.SIGCONT)
     assert _verification(judged) == ("INDETERMINATE", "TIMEOUT")
     assert _verification(await scene.final(reply.json["dataRequestId"])) == ("MATCH", None)
     assert len({entry["requestId"] for entry in await scene.journalled(document)}) == 1
