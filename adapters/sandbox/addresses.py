@@ -11,6 +11,13 @@ _FREE_FROM, _FREE_TO = 20_000, 32_000
 _TRIES_MAX = 200
 
 
+class PortsTaken(Exception):
+    """Somebody else listens where the sandbox would."""
+
+    def __init__(self, ports: list[int]) -> None:
+        super().__init__(f"in use on this machine: port {', '.join(str(port) for port in ports)}")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ports:
     """Contract §2; `token` is the issuer's token endpoint, `control` the platform's control address."""
@@ -33,6 +40,23 @@ class Ports:
 
     def named(self) -> dict[str, int]:
         return asdict(self)
+
+    def check_free(self) -> None:
+        """Raises PortsTaken when somebody listens on one of them."""
+        taken = [port for port in self.named().values() if not _is_free(port)]
+        if taken:
+            raise PortsTaken(taken)
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        # Connections of an earlier run that wait out their time do not take the port.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
 
 
 def _free(names: list[str]) -> dict[str, int]:

@@ -19,6 +19,7 @@ from gateway.ports import Clock
 _PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 _POLL_SECONDS = 0.02
 _TAIL_BYTES = 4_000
+_TAIL_LINES = 6
 _SETTINGS_PREFIX = "CDI_GATEWAY__"
 
 
@@ -111,7 +112,8 @@ class Child:
             return "(nothing written)"
         with self.log_file.open("rb") as log:
             log.seek(max(self._log_start, self.log_file.stat().st_size - _TAIL_BYTES))
-            return log.read().decode(errors="replace").strip() or "(nothing written)"
+            lines = log.read().decode(errors="replace").strip().splitlines()
+        return "\n".join(lines[-_TAIL_LINES:]) or "(nothing written)"
 
 
 def _end_with_parent() -> None:

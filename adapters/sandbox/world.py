@@ -86,13 +86,14 @@ class World:
         await self.stop()
 
     async def start(self) -> None:
-        """Ready on return. Raises WorldBusy, ChildFailed, SamplesUnavailable, OSError."""
+        """Ready on return. Raises WorldBusy, PortsTaken, ChildFailed, SamplesUnavailable, OSError."""
         self.folder.mkdir(parents=True, exist_ok=True)
         self._take_lock()
         self.description_file.unlink(missing_ok=True)
         now = int(self.clock.now())
         write_samples(self.folder, now=now)
         self.ports = self._kept_ports()
+        self.ports.check_free()
         plan = Plan(ports=self.ports, schemas=self._schemas, block_seconds=self._block_seconds, settings=self._settings)
         write_configuration(self.folder, plan, Credentials(self.folder, now=now))
         self.control = await ControlClient(f"http://127.0.0.1:{self.ports.control}").__aenter__()

@@ -12,6 +12,7 @@ import orjson
 import typer
 
 import schemas
+from adapters.sandbox.addresses import PortsTaken
 from adapters.sandbox.bank import CONSENTS, Bank, TokenRefused
 from adapters.sandbox.cast import CLIENTS, CONSENT_SCOPE
 from adapters.sandbox.children import ChildFailed
@@ -55,6 +56,8 @@ def sandbox(
     world = World(folder, schemas=schemas.load(), port_base=port_base, block_seconds=block_seconds)
     try:
         return asyncio.run(_stay(world, folder, as_json=as_json))
+    except PortsTaken as error:
+        raise Refused(f"{error}: choose others with --port-base", code=WRONG) from error
     except (SamplesUnavailable, WorldBusy) as error:
         raise Refused(str(error), code=WRONG) from error
     except ChildFailed as error:

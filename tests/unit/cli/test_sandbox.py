@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -85,3 +86,12 @@ def test_without_a_sandbox_there_is_no_token(tmp_path: Path) -> None:
     refused = run("token", "--dir", str(tmp_path))
     assert refused.returncode == 2
     assert "cdi-gateway sandbox --dir" in refused.stderr
+
+
+def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        base = other.getsockname()[1]
+        refused = run("--dir", str(tmp_path), "--port-base", str(base))
+    assert refused.returncode == 2
+    assert str(base) in refused.stderr
+    assert "--port-base" in refused.stderr

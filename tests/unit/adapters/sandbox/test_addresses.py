@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from adapters.sandbox.addresses import Ports
+import socket
+from dataclasses import replace
+
+import pytest
+
+from adapters.sandbox.addresses import Ports, PortsTaken
 
 
 def test_the_defaults_are_the_contracts() -> None:
@@ -23,3 +28,12 @@ def test_a_base_gives_a_row() -> None:
 
 def test_free_ports_differ() -> None:
     assert len(set(Ports.from_base(0).named().values())) == 8
+
+
+def test_a_port_that_is_taken_is_named() -> None:
+    ports = Ports.from_base(0)
+    ports.check_free()
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        taken = other.getsockname()[1]
+        with pytest.raises(PortsTaken, match=f"port {taken}$"):
+            replace(ports, bank=taken).check_free()
