@@ -163,11 +163,12 @@ class Stage:
         """All that the gateway has written to its log."""
         return self.world.gateway.log_file.read_bytes()
 
-    async def reload(self) -> None:
-        """SIGHUP, and done on return."""
-        before = self.log().count(b"reload.done")
+    async def reload(self, *, done: bool = True) -> None:
+        """SIGHUP; on return the files count, or were refused."""
+        event = b'"reload.done"' if done else b'"reload.refused"'
+        before = self.log().count(event)
         self.world.gateway.signal(signal.SIGHUP)
-        await until(lambda: self.log().count(b"reload.done") > before)
+        await until(lambda: self.log().count(event) > before)
 
     async def metrics(self) -> bytes:
         async with (
