@@ -117,6 +117,9 @@ class Service:
         """Ready is 503 from here on. Requests first, then the worker, then what both started; health to the end."""
         self.log.event("service.draining")
         seconds = self.settings.limits.shutdown_seconds
+        # A wait may be longer than a drain: better an answer now than a cut connection; its client waits on elsewhere.
+        flows.verifications.end_waits()
+        flows.notices.end()
         await asyncio.gather(listeners.bank.drain(seconds), listeners.partner.drain(seconds))
         await worker
         await flows.verifications.finish_running(seconds)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 
 from gateway.core.model import Notice
@@ -17,6 +18,7 @@ class Notices:
         self._store = store
         self._clock = clock
         self._look = look_seconds
+        self._ending = asyncio.Event()
 
     async def since(self, caller: Caller, *, after: int, limit: int, wait_seconds: float) -> Sequence[Notice]:
         """Own notices behind the cursor `after`; when there are none, the first ones within `wait_seconds`."""
@@ -24,6 +26,12 @@ class Notices:
         while True:
             found = await self._store.notices(caller.participant.participant_id, after=after, limit=limit)
             left = until - self._clock.monotonic()
-            if found or left <= 0:
+            if found or left <= 0 or self._ending.is_set():
                 return found
-            await asyncio.sleep(min(left, self._look))
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(min(left, self._look)):
+                    await self._ending.wait()
+
+    def end(self) -> None:
+        """The process ends: who waits, or comes to wait, gets what there is instead of a cut connection."""
+        self._ending.set()

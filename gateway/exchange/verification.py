@@ -178,6 +178,10 @@ class Verifications:
                 self._start(exchange, None, None)
         return len(due)
 
+    def end_waits(self) -> None:
+        """See `Waiting.end`. Steps that run go on, and who waits for one still gets what it brings."""
+        self._waiting.end()
+
     async def finish_running(self, timeout_seconds: float) -> bool:
         """Wait for what runs. False when time was up: the rest is stopped where it is, as by a crash, and another
         process goes on when its lease ends."""

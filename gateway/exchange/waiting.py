@@ -19,11 +19,13 @@ class Waiting:
         self._clock = clock
         self._look = look_seconds
         self._waiters: dict[str, set[asyncio.Future[None]]] = {}
+        self._ending = False
 
     async def final(self, exchange: Exchange, wait_seconds: float) -> Exchange:
-        """The exchange once it is final, or as it is when time is up. Sees steps of other processes within a second."""
+        """The exchange once it is final, or as it is when time is up or the process ends. Sees steps of other processes
+        within a second."""
         until = self._clock.monotonic() + wait_seconds
-        while exchange.status in OPEN_EXCHANGE:
+        while exchange.status in OPEN_EXCHANGE and not self._ending:
             left = until - self._clock.monotonic()
             if left <= 0:
                 break
@@ -36,6 +38,12 @@ class Waiting:
         for waiter in self._waiters.pop(exchange_id, ()):
             if not waiter.done():
                 waiter.set_result(None)
+
+    def end(self) -> None:
+        """The process ends: who waits, or comes to wait, gets what there is instead of a cut connection."""
+        self._ending = True
+        for exchange_id in list(self._waiters):
+            self.wake(exchange_id)
 
     async def _woken(self, exchange_id: str, seconds: float) -> None:
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()

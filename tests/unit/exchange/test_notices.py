@@ -39,3 +39,12 @@ async def test_a_wait_ends_empty_when_its_time_is_up(world: World) -> None:
         await world.told()  # a look of our own: by then it waits
         world.clock.advance(5)
     assert waiting.result() == []
+
+
+async def test_the_end_of_the_process_ends_a_wait(world: World) -> None:
+    async with asyncio.timeout(ENOUGH), asyncio.TaskGroup() as tasks:
+        waiting = tasks.create_task(world.notices.since(world.caller(), after=0, limit=10, wait_seconds=1_000))
+        await world.told()
+        world.notices.end()
+    assert waiting.result() == []
+    assert await world.notices.since(world.caller(), after=0, limit=10, wait_seconds=1_000) == []

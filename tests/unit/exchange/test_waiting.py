@@ -60,3 +60,14 @@ async def test_nobody_is_woken_where_nobody_waits(world: World) -> None:
     exchange = await still_open(world)
     waiting.wake(exchange.exchange_id)
     assert await waiting.final(exchange, 0) == exchange
+
+
+async def test_the_end_of_the_process_ends_all_waits(world: World) -> None:
+    waiting = Waiting(store=world.store, clock=world.clock, look_seconds=10 * ENOUGH)
+    exchange = await still_open(world)
+    async with asyncio.timeout(ENOUGH), asyncio.TaskGroup() as tasks:
+        found = [tasks.create_task(waiting.final(exchange, 1_000)) for _ in range(3)]
+        await world.saved(exchange)
+        waiting.end()
+        found.append(tasks.create_task(waiting.final(exchange, 1_000)))
+    assert {task.result().status for task in found} == {ExchangeStatus.APPROVED}
