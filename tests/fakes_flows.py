@@ -43,6 +43,7 @@ from gateway.exchange.inbound import Inbound
 from gateway.exchange.notices import Notices
 from gateway.exchange.pace import Pace
 from gateway.exchange.recording import Recorder
+from gateway.exchange.reliance import Reliance
 from gateway.exchange.roster import Roster, View
 from gateway.exchange.verification import Verifications
 from gateway.exchange.worker import Worker
@@ -282,11 +283,13 @@ class World:
         self.consents = Consents(
             store=store, audit=audit, recorder=self.recorder, roster=self.roster, clock=clock, pseudonym_key=b"p" * 32
         )
+        self.reliance = Reliance(exchanges=store, notices=store, clock=clock)
         self.verifications = Verifications(
             store=store,
             audit=audit,
             recorder=self.recorder,
             roster=self.roster,
+            reliance=self.reliance,
             clock=clock,
             signer=FakeSigner(),
             report_payload=_payload,
@@ -300,12 +303,7 @@ class World:
         )
         self.notices = Notices(store=store, clock=clock, look_seconds=0.01)
         self.inbound = Inbound(
-            exchanges=store,
-            notices=store,
-            audit=audit,
-            recorder=self.recorder,
-            replays=MemoryReplays(clock, ids_max=100),
-            clock=clock,
+            reliance=self.reliance, audit=audit, replays=MemoryReplays(clock, ids_max=100), clock=clock
         )
         self.worker = Worker(
             verifications=self.verifications,

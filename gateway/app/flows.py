@@ -14,6 +14,7 @@ from gateway.exchange.data_requests import DataRequests
 from gateway.exchange.inbound import Inbound
 from gateway.exchange.notices import Notices
 from gateway.exchange.pace import Pace
+from gateway.exchange.reliance import Reliance
 from gateway.exchange.verification import Verifications
 from gateway.exchange.worker import Worker
 from gateway.observe.verifications import Observed
@@ -52,7 +53,8 @@ def build_flows(parts: Parts, tasks: asyncio.TaskGroup) -> Flows:
         clock=clock,
         pseudonym_key=pseudonym_key,
     )
-    verifications = _verifications(parts, codec, tasks)
+    reliance = Reliance(exchanges=store, notices=store, clock=clock)
+    verifications = _verifications(parts, codec, reliance, tasks)
     return Flows(
         admission=Admission(
             roster=parts.roster,
@@ -70,12 +72,7 @@ def build_flows(parts: Parts, tasks: asyncio.TaskGroup) -> Flows:
         ),
         notices=Notices(store=store, clock=clock),
         inbound=Inbound(
-            exchanges=store,
-            notices=store,
-            audit=audit,
-            recorder=parts.recorder,
-            replays=MemoryReplays(clock, ids_max=REPLAY_IDS_MAX),
-            clock=clock,
+            reliance=reliance, audit=audit, replays=MemoryReplays(clock, ids_max=REPLAY_IDS_MAX), clock=clock
         ),
         worker=Worker(
             verifications=verifications,
@@ -93,13 +90,14 @@ def build_flows(parts: Parts, tasks: asyncio.TaskGroup) -> Flows:
     )
 
 
-def _verifications(parts: Parts, codec: CdiV1, tasks: asyncio.TaskGroup) -> Verifications:
+def _verifications(parts: Parts, codec: CdiV1, reliance: Reliance, tasks: asyncio.TaskGroup) -> Verifications:
     settings = parts.settings
     return Verifications(
         store=parts.store,
         audit=parts.audit,
         recorder=parts.recorder,
         roster=parts.roster,
+        reliance=reliance,
         clock=parts.clock,
         signer=FileSigner(settings.reports.signing_key_file, settings.reports.key_id),
         report_payload=codec.report_payload,

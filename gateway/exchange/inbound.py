@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 
-from gateway.core.model import EVIDENCE_REVOKED, Direction
+from gateway.core.model import Direction
 from gateway.errors import AuditUnavailable, ReplayDetected
 from gateway.exchange.admission import Admitted
-from gateway.exchange.recording import Recorder, actor, record
-from gateway.ports import AuditLog, Clock, ExchangeStore, NewNotice, NoticeStore, Replays
-
-_PAGE = 200
+from gateway.exchange.recording import actor, record
+from gateway.exchange.reliance import Reliance
+from gateway.ports import AuditLog, Clock, Replays
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,23 +23,11 @@ class Revocation:
 
 
 class Inbound:
-    def __init__(
-        self,
-        *,
-        exchanges: ExchangeStore,
-        notices: NoticeStore,
-        audit: AuditLog,
-        recorder: Recorder,
-        replays: Replays,
-        clock: Clock,
-    ) -> None:
-        self._exchanges = exchanges
-        self._notices = notices
+    def __init__(self, *, reliance: Reliance, audit: AuditLog, replays: Replays, clock: Clock) -> None:
+        self._reliance = reliance
         self._audit = audit
-        self._recorder = recorder
         self._replays = replays
         self._clock = clock
-        self._telling = asyncio.Lock()  # two messages about one evidence must not both find the same exchanges
 
     async def evidence_revoked(self, platform: Admitted, revocation: Revocation) -> int:
         """Notices for every delivered MATCH on this evidence that has none yet; how many there were.
@@ -56,13 +42,11 @@ class Inbound:
         )
         if not first:
             raise ReplayDetected()
-        now = self._clock.now()
-        async with self._telling:
-            relied = await self._tell(revocation.evidence_id, int(now))
+        relied = await self._reliance.revoked(revocation.evidence_id)
         await self._audit.append(
             [
                 record(
-                    now,
+                    self._clock.now(),
                     "evidence.revoked",
                     actor=actor(platform.participant, platform.certificate),
                     direction=Direction.SOUTHBOUND,
@@ -72,24 +56,4 @@ class Inbound:
                 )
             ]
         )
-        return relied
-
-    async def _tell(self, evidence_id: str, now: int) -> int:
-        relied, after = 0, None
-        while page := await self._exchanges.relying_on(evidence_id, after=after, limit=_PAGE):
-            await self._notices.add_notices(
-                [
-                    NewNotice(
-                        participant_id=exchange.consumer_id,
-                        type=EVIDENCE_REVOKED,
-                        time=now,
-                        consent_id=exchange.consent_id,
-                        exchange_id=exchange.exchange_id,
-                        evidence_id=evidence_id,
-                    )
-                    for exchange in page
-                ]
-            )
-            relied += len(page)
-            after = page[-1].exchange_id
         return relied

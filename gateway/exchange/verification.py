@@ -39,6 +39,7 @@ from gateway.exchange.admission import Caller
 from gateway.exchange.consents import validated
 from gateway.exchange.pace import Pace
 from gateway.exchange.recording import Recorder
+from gateway.exchange.reliance import Reliance
 from gateway.exchange.roster import Roster
 from gateway.exchange.statements import ReportPayload
 from gateway.exchange.waiting import Waiting
@@ -72,6 +73,7 @@ class Verifications:
         audit: AuditLog,
         recorder: Recorder,
         roster: Roster,
+        reliance: Reliance,
         clock: Clock,
         signer: Signer,
         report_payload: ReportPayload,
@@ -84,6 +86,7 @@ class Verifications:
         self._audit = audit
         self._recorder = recorder
         self._roster = roster
+        self._reliance = reliance
         self._clock = clock
         self._signer = signer
         self._report_payload = report_payload
@@ -288,12 +291,15 @@ class Verifications:
         # asks again with the same request id and records the outcome again; the use is committed once, below.
         await self._audit.append([statements.decided(exchange, consented, verdict, now, took_seconds=took)])
         response_id = uuid7(now, os.urandom(10))
-        return await self._save(
+        saved = await self._save(
             exchange,
             lambda current: steps.deliver(
                 exchange, current, verdict=verdict, report=report, response_id=response_id, now=now
             ),
         )
+        if verdict.outcome is Outcome.MATCH and verdict.evidence is not None:
+            await self._reliance.delivered(verdict.evidence.evidence_id)
+        return saved
 
     async def _save(self, exchange: Exchange, decide: Callable[[Consent | None], ExchangeStep]) -> Exchange:
         """Compare-and-swap. Whoever was first (a cancellation, another process) has decided; then theirs stands."""

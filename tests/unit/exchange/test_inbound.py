@@ -89,14 +89,6 @@ async def test_two_messages_at_once_tell_once(world: World) -> None:
     assert len(await told(world)) == 1
 
 
-async def test_a_match_that_was_delivered_since_is_told_by_the_repeat(world: World) -> None:
-    await relying(world)
-    await revoke(world)
-    late = await relying(world)
-    assert await revoke(world, revocation("message-2")) == 1
-    assert (await told(world))[-1] == late.exchange_id
-
-
 async def test_more_than_a_page_is_told_completely(world: World) -> None:
     exchanges = []
     for _ in range(7):
