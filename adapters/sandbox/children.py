@@ -46,6 +46,11 @@ class Child:
     def pid(self) -> int | None:
         return self._process.pid if self._process is not None and self.running else None
 
+    @property
+    def exit_code(self) -> int | None:
+        """Of the last run; None while it runs. Negative: the signal that ended it."""
+        return self._process.poll() if self._process is not None else None
+
     def start(self) -> None:
         """Raises RuntimeError when it runs already."""
         if self.running:

@@ -91,3 +91,14 @@ def test_a_child_ends_with_its_parent(tmp_path: Path) -> None:
     os.close(ended)
     parent.stdout.close()
     assert readable == [ended]
+
+
+async def test_how_a_child_ended_is_known(tmp_path: Path) -> None:
+    stopped = child(tmp_path, FOREVER)
+    stopped.start()
+    assert stopped.exit_code is None
+    await stopped.kill()
+    assert stopped.exit_code == -9
+    done = child(tmp_path, "")
+    await done.run_to_end(deadline_seconds=30)
+    assert done.exit_code == 0
