@@ -19,6 +19,7 @@ import orjson
 import yaml
 
 from adapters.sandbox.bank import CONSENTS, NOTICES, READ, Bank, Reply
+from adapters.sandbox.serving import client_context
 from adapters.sandbox.world import World
 from gateway.core.digest import digests_of
 
@@ -245,3 +246,51 @@ async def reconfigure(world: World, change: Mapping[str, Any]) -> None:
 
 def digests(content: bytes) -> list[dict[str, str]]:
     return [{"algorithm": one.algorithm.value, "value": one.value} for one in digests_of(content)]
+
+
+def session_of(scene: Scene, label: str = "bank-a", *, sent: asyncio.Event | None = None) -> aiohttp.ClientSession:
+    """A client's own connections; `sent` is set when the header of its first request is on the way."""
+    folder = scene.world.folder
+    certificate, key = folder / f"clients/{label}/cert.pem", folder / f"clients/{label}/key.pem"
+    connector = aiohttp.TCPConnector(ssl=client_context(folder / "pki/ca.pem", certificate, key))
+    watch = aiohttp.TraceConfig()
+
+    async def note(*_: object) -> None:
+        if sent is not None:
+            sent.set()
+
+    watch.on_request_headers_sent.append(note)
+    return aiohttp.ClientSession(connector=connector, trace_configs=[watch])
+
+
+class Upload:
+    """A file of two halves on its way to `/cdi/v1/digests`: the second leaves when `finish` is called."""
+
+    FIRST, SECOND = b"the first half, ", b"and the second"
+
+    def __init__(self, scene: Scene) -> None:
+        self._scene = scene
+        self._began, self._more = asyncio.Event(), asyncio.Event()
+
+    async def send(self, session: aiohttp.ClientSession) -> None:
+        """The whole of it. Fails when the answer is not that of the whole file."""
+        headers = {"Content-Type": "application/octet-stream", "Authorization": f"Bearer {self._scene.token}"}
+        url = f"{self._scene.bank.url}/cdi/v1/digests"
+        async with session.post(url, data=self._halves(), headers=headers) as response:
+            assert response.status == 200
+            assert (await response.json())["digests"] == digests(self.FIRST + self.SECOND)
+
+    async def under_way(self) -> None:
+        """Returns when the gateway has begun to read it."""
+        await self._began.wait()
+        # What was sent before this request is read before this one is answered.
+        await self._scene.bank.call("GET", "/cdi/v1/consents?limit=1", token=self._scene.token)
+
+    def finish(self) -> None:
+        self._more.set()
+
+    async def _halves(self) -> AsyncIterator[bytes]:
+        yield self.FIRST
+        self._began.set()
+        await self._more.wait()
+        yield self.SECOND

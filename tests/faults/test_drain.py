@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator
 from typing import Any
 
 import aiohttp
-import orjson
 import pytest
 
-from adapters.sandbox.serving import client_context
-from tests.live_sandbox import Issued, Permission, Scene, digests, eventually
+from tests.live_sandbox import Issued, Permission, Scene, Upload, eventually, session_of
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -35,29 +32,16 @@ async def test_what_runs_at_sigterm_is_finished_and_answered(scene: Scene) -> No
 
 async def test_a_draining_gateway_is_not_ready_and_takes_nothing_new(scene: Scene) -> None:
     """A file that is still arriving keeps the process there for as long as the test looks at it."""
-    permission = await scene.permission()
-    first, rest = b"first half, ", b"second half"
-    more = asyncio.Event()
-    began = asyncio.Event()
-
-    async def slowly() -> AsyncIterator[bytes]:
-        yield first
-        began.set()
-        await more.wait()
-        yield rest
-
-    async with _session(scene) as session, asyncio.TaskGroup() as tasks:
-        uploading = tasks.create_task(_upload(session, scene, slowly()))
-        await began.wait()
-        await scene.consent(permission)  # what was sent before this was read before it was answered
+    upload = Upload(scene)
+    async with session_of(scene) as session, asyncio.TaskGroup() as tasks:
+        uploading = tasks.create_task(upload.send(session))
+        await upload.under_way()
         scene.world.gateway.signal(signal.SIGTERM)
         assert await eventually(lambda: _ready_is(scene, 503))
         assert (await scene.ops("/livez"))[0] == 200
         assert await eventually(lambda: _refuses(scene))
         assert not uploading.done()
-        more.set()
-    status, body = uploading.result()
-    assert (status, body["digests"]) == (200, digests(first + rest))
+        upload.finish()
     await _assert_ended_well(scene)
 
 
@@ -68,7 +52,7 @@ async def test_who_waits_is_answered_and_what_is_open_goes_on_after_the_start(sc
     cursor = await _cursor(scene)
     await scene.world.control.faults("outage")
     sent = asyncio.Event()
-    async with _session(scene, sent) as session, asyncio.TaskGroup() as tasks:
+    async with session_of(scene, sent=sent) as session, asyncio.TaskGroup() as tasks:
         asked = [tasks.create_task(scene.ask(permission, document, wait_seconds=60)) for _ in range(10)]
         listening = tasks.create_task(_listen(session, scene, cursor))
         await sent.wait()
@@ -117,7 +101,7 @@ async def _all_judged(scene: Scene, permission: Permission, count: int) -> bool:
 
 
 async def _refuses(scene: Scene) -> bool:
-    async with _session(scene) as session:
+    async with session_of(scene) as session:
         try:
             async with session.get(f"{scene.bank.url}/cdi/v1/consents"):
                 return False
@@ -132,30 +116,9 @@ async def _cursor(scene: Scene) -> int:
     return cursor
 
 
-def _session(scene: Scene, sent: asyncio.Event | None = None) -> aiohttp.ClientSession:
-    """A bank's own session; `sent` is set when the header of its first request is on the way."""
-    folder = scene.world.folder
-    certificate, key = folder / "clients/bank-a/cert.pem", folder / "clients/bank-a/key.pem"
-    connector = aiohttp.TCPConnector(ssl=client_context(folder / "pki/ca.pem", certificate, key))
-    watch = aiohttp.TraceConfig()
-
-    async def note(*_: object) -> None:
-        if sent is not None:
-            sent.set()
-
-    watch.on_request_headers_sent.append(note)
-    return aiohttp.ClientSession(connector=connector, trace_configs=[watch])
-
-
 async def _listen(session: aiohttp.ClientSession, scene: Scene, after: int) -> dict[str, Any]:
     headers = {"Authorization": f"Bearer {scene.token}"}
     url = f"{scene.bank.url}/cdi/v1/notices?after={after}&wait=60"
     async with session.get(url, headers=headers) as response:
         assert response.status == 200
         return dict(await response.json())
-
-
-async def _upload(session: aiohttp.ClientSession, scene: Scene, content: AsyncIterator[bytes]) -> tuple[int, Any]:
-    headers = {"Content-Type": "application/octet-stream", "Authorization": f"Bearer {scene.token}"}
-    async with session.post(f"{scene.bank.url}/cdi/v1/digests", data=content, headers=headers) as response:
-        return response.status, orjson.loads(await response.read())
