@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
-
 
 def uuid7(now: float, entropy: bytes) -> str:
     """A UUIDv7 for `now` (Unix seconds) from 10 random bytes."""
@@ -12,4 +10,5 @@ def uuid7(now: float, entropy: bytes) -> str:
     value = (int(now * 1000) & (1 << 48) - 1) << 80 | int.from_bytes(entropy, "big")
     value = value & ~(0xF << 76) | 0x7 << 76  # version
     value = value & ~(0x3 << 62) | 0x2 << 62  # variant
-    return str(uuid.UUID(int=value))
+    digits = f"{value:032x}"  # uuid.UUID would do the same at three times the cost, several times a request
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
