@@ -193,6 +193,14 @@ class Scene:
         with sqlite3.connect(f"file:{self.world.folder}/data/audit.db?mode=ro", uri=True) as connection:
             return [orjson.loads(row[0]) for row in connection.execute("SELECT entry FROM entries ORDER BY idx")]
 
+    def lease_until(self, request_id: str) -> float:
+        """When this process's right to advance the data request ends (Unix seconds)."""
+        with sqlite3.connect(f"file:{self.world.folder}/data/gateway.db?mode=ro", uri=True) as connection:
+            row = connection.execute(
+                "SELECT lease_until FROM exchanges WHERE exchange_id = ?", (request_id,)
+            ).fetchone()
+            return float(row[0])
+
     async def ops(self, path: str) -> tuple[int, str]:
         """Status and body of the ops listener; 0 when nobody listens."""
         try:

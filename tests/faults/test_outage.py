@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable
 from typing import Any
 
@@ -69,6 +70,41 @@ async def test_a_gateway_killed_during_the_question_puts_the_same_one_again(scen
     assert _verification(final) == ("MATCH", None)
     assert len(await scene.journalled(document)) >= 2
     await _assert_asked_and_counted_once(scene, permission, document, final)
+
+
+async def test_a_gateway_that_slept_through_its_lease_counts_once(scene: Scene) -> None:
+    """Its answer comes when another process could have been asking for long: one use, one outcome all the same."""
+    document, permission = await scene.issued(), await scene.permission()
+    await scene.world.control.faults("delay", delay_seconds=0.5)
+    reply = await scene.ask(permission, document)
+    assert await eventually(lambda: _asked(scene, document))
+    scene.world.gateway.signal(signal.SIGSTOP)
+    try:
+        lease = scene.lease_until(reply.json["dataRequestId"])
+        assert await eventually(lambda: _past(scene, lease))
+    finally:
+        scene.world.gateway.signal(signal.SIGCONT)
+    final = await scene.final(reply.json["dataRequestId"])
+    assert _verification(final) == ("MATCH", None)
+    await _assert_asked_and_counted_once(scene, permission, document, final)
+
+
+async def test_a_deadline_that_passes_while_the_gateway_is_down_is_kept(scene: Scene) -> None:
+    document, permission = await scene.issued(), await scene.permission(max_uses=1)
+    async with configured(scene.world, {"exchange": {"deadline_seconds": 1}}):
+        await scene.world.control.faults("ack")
+        reply = await scene.ask(permission, document)
+        assert _verification(await scene.judged(reply.json["dataRequestId"])) == ("INDETERMINATE", "PENDING_ON_CHAIN")
+        await scene.world.kill_gateway()
+        deadline = reply.json["createTime"]["t"] + 2
+        assert await eventually(lambda: _past(scene, deadline))
+        await scene.world.start_gateway()
+        given_up = await scene.final(reply.json["dataRequestId"])
+    assert (given_up["status"], given_up["mayRetry"]) == ("DataRequestRejected", True)
+    assert given_up["rejectReasonDetail"] == "PENDING_ON_CHAIN"
+    assert await scene.used(permission) == 0
+    await scene.world.control.faults("none")
+    assert (await scene.ask(permission, document, wait_seconds=10)).status == 200
 
 
 async def test_at_the_deadline_the_use_is_given_back_and_asking_again_works(scene: Scene) -> None:
@@ -149,6 +185,10 @@ def _metric_is(scene: Scene, value: float) -> Callable[[], Any]:
 
 async def _asked(scene: Scene, document: Issued) -> bool:
     return bool(await scene.journalled(document))
+
+
+async def _past(scene: Scene, time: float) -> bool:
+    return scene.world.clock.now() > time
 
 
 async def _assert_asked_and_counted_once(
