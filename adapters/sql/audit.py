@@ -16,6 +16,7 @@ from sqlalchemy import Connection, Engine, bindparam, func, insert, select, upda
 from adapters.sql import engine as engines
 from adapters.sql import tables
 from adapters.sql.commit import GroupCommit
+from adapters.sql.prepared import Prepared, insertion
 from gateway.audit.record import Origin, Record, entry
 from gateway.core.merkle import leaf_hash
 from gateway.errors import AuditUnavailable
@@ -25,8 +26,8 @@ _CHECKED_AT_START = 65_536  # newest entries; `audit verify` looks at all of the
 
 _entries, _head = tables.entries.c, tables.head.c
 
-_INSERT = insert(tables.entries)
-_ADVANCE_HEAD = (
+_INSERT = insertion(tables.entries)
+_ADVANCE_HEAD = Prepared(
     update(tables.head)
     .where(_head.id == 1, _head.size == bindparam("old"), _head.epoch == bindparam("of_epoch"))
     .values(size=bindparam("new"))
@@ -181,10 +182,10 @@ class SqlAuditLog:
         if rows:
             # The head row is compared and locked in the inserting transaction: a writer that was paused while
             # another took over finds another epoch, and cannot fork the log.
-            moved = connection.execute(_ADVANCE_HEAD, {"old": size, "of_epoch": self._epoch, "new": size + len(rows)})
-            if moved.rowcount != 1:
+            moved = {"old": size, "of_epoch": self._epoch, "new": size + len(rows)}
+            if _ADVANCE_HEAD.run(connection, moved) != 1:
                 raise _TakenOver
-            connection.execute(_INSERT, rows)
+            _INSERT.run_many(connection, rows)
         # If the commit fails after this, the log is dead for this process and the numbers no longer matter.
         self._size = size + len(rows)
         return positions

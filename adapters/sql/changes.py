@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
-from sqlalchemy import BindParameter, Connection, Select, bindparam, insert, select, update
+from sqlalchemy import Connection, bindparam, select, update
 
 from adapters.sql import rows, tables
+from adapters.sql.prepared import Prepared, PreparedLookup, insertion
 from gateway.audit.record import Record
 from gateway.core.model import Consent, Exchange
 from gateway.errors import ConsentNotFound, IdempotencyConflict, StateConflict
@@ -30,60 +31,42 @@ from gateway.ports import (
 
 _Made = TypeVar("_Made", Consent, Exchange)
 
-_CONSENT = [tables.consents.c[name] for name in rows.CONSENT_COLUMNS]
-_EXCHANGE = [tables.exchanges.c[name] for name in rows.EXCHANGE_COLUMNS]
-_KEYS: BindParameter[Any] = bindparam("keys", expanding=True)
+_consents, _exchanges, _counters = tables.consents.c, tables.exchanges.c, tables.counters.c
+_CONSENT = [_consents[name] for name in rows.CONSENT_COLUMNS]
+_EXCHANGE = [_exchanges[name] for name in rows.EXCHANGE_COLUMNS]
 
-_LOCK_CONSENTS = (
-    select(*_CONSENT)
-    .where(tables.consents.c.consent_id.in_(_KEYS))
-    .order_by(tables.consents.c.consent_id)
-    .with_for_update()
+_LOCK_CONSENTS = PreparedLookup(
+    select(*_CONSENT).order_by(_consents.consent_id).with_for_update(), _consents.consent_id
 )
-_LOCK_EXCHANGES = (
-    select(tables.exchanges.c.exchange_id, tables.exchanges.c.version)
-    .where(tables.exchanges.c.exchange_id.in_(_KEYS))
-    .order_by(tables.exchanges.c.exchange_id)
-    .with_for_update()
+_LOCK_EXCHANGES = PreparedLookup(
+    select(_exchanges.exchange_id, _exchanges.version).order_by(_exchanges.exchange_id).with_for_update(),
+    _exchanges.exchange_id,
 )
-_SUBMITTED = select(tables.consents.c.idempotency_key, tables.consents.c.fingerprint, *_CONSENT).where(
-    tables.consents.c.idempotency_key.in_(_KEYS)
+_SUBMITTED = PreparedLookup(
+    select(_consents.idempotency_key, _consents.fingerprint, *_CONSENT), _consents.idempotency_key
 )
-_ACCEPTED = select(tables.exchanges.c.idempotency_key, tables.exchanges.c.fingerprint, *_EXCHANGE).where(
-    tables.exchanges.c.idempotency_key.in_(_KEYS)
+_ACCEPTED = PreparedLookup(
+    select(_exchanges.idempotency_key, _exchanges.fingerprint, *_EXCHANGE), _exchanges.idempotency_key
 )
-_INSERT_CONSENT = insert(tables.consents)
-_INSERT_EXCHANGE = insert(tables.exchanges)
-_INSERT_NOTICE = insert(tables.notices)
-_INSERT_RECORD = insert(tables.outbox)
-_SAVE_CONSENT = (
+_INSERT_CONSENT = insertion(tables.consents)
+_INSERT_EXCHANGE = insertion(tables.exchanges)
+_INSERT_NOTICE = insertion(tables.notices)
+_INSERT_RECORD = insertion(tables.outbox, "record")
+_SAVE_CONSENT = Prepared(
     update(tables.consents)
-    .where(tables.consents.c.consent_id == bindparam("row_id"))
-    .values({name: bindparam(name) for name in ("status", "reserved", "used", "reject_code", "updated_at")})
+    .where(_consents.consent_id == bindparam("row_id"))
+    .values({name: bindparam(name) for name in rows.CONSENT_STATE_COLUMNS})
 )
-_SAVE_EXCHANGE = (
+_SAVE_EXCHANGE = Prepared(
     update(tables.exchanges)
-    .where(tables.exchanges.c.exchange_id == bindparam("row_id"))
-    .values(
-        {
-            name: bindparam(name)
-            for name in (
-                "status",
-                "version",
-                "next_attempt_at",
-                "lease_until",
-                "lease_owner",
-                "evidence_id",
-                "progress",
-            )
-        }
-    )
+    .where(_exchanges.exchange_id == bindparam("row_id"))
+    .values({name: bindparam(name) for name in rows.EXCHANGE_STATE_COLUMNS})
 )
-_COUNT_NOTICES = (
+_COUNT_NOTICES = Prepared(
     update(tables.counters)
-    .where(tables.counters.c.name == "notices")
-    .values(value=tables.counters.c.value + bindparam("added"))
-    .returning(tables.counters.c.value)
+    .where(_counters.name == "notices")
+    .values(value=_counters.value + bindparam("added"))
+    .returning(_counters.value)
 )
 
 
@@ -143,12 +126,13 @@ class Work:
             (_INSERT_RECORD, [{"record": rows.record_data(record)} for record in self._records]),
         ):
             if values:
-                self._connection.execute(statement, values)
+                statement.run_many(self._connection, values)
         if self._notices:
-            last = self._connection.execute(_COUNT_NOTICES, {"added": len(self._notices)}).scalar_one()
+            [(last,)] = _COUNT_NOTICES.rows(self._connection, {"added": len(self._notices)})
             first = last - len(self._notices) + 1
-            self._connection.execute(
-                _INSERT_NOTICE, [rows.notice_row(number, notice) for number, notice in enumerate(self._notices, first)]
+            _INSERT_NOTICE.run_many(
+                self._connection,
+                [rows.notice_row(number, notice) for number, notice in enumerate(self._notices, first)],
             )
 
     def submit(self, step: ConsentStep, idempotency: Idempotency) -> Consent:
@@ -216,9 +200,8 @@ class Work:
             self._consents[consent.consent_id] = consent
             self._changed_consents.add(consent.consent_id)
 
-    def _rows(self, statement: Select[Any], keys: Iterable[str | None]) -> Sequence[rows.Row]:
-        wanted = sorted({key for key in keys if key is not None})
-        return self._connection.execute(statement, {"keys": wanted}).all() if wanted else ()
+    def _rows(self, lookup: PreparedLookup, keys: Iterable[str | None]) -> Sequence[rows.Row]:
+        return lookup.rows(self._connection, sorted({key for key in keys if key is not None}))
 
 
 def _same(earlier: tuple[str, _Made], idempotency: Idempotency) -> _Made:

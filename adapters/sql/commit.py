@@ -57,6 +57,8 @@ class GroupCommit(Generic[Job, Result]):
         fatal: bool = False,
     ) -> None:
         self._engine = engine
+        # Jobs may go to the driver without SQLAlchemy between (see `prepared`).
+        self._troubles: tuple[type[Exception], ...] = (SQLAlchemyError, engine.dialect.loaded_dbapi.Error)
         self._execute = execute
         self._queue_max = queue_max
         self._batch_max = batch_max
@@ -172,7 +174,7 @@ class GroupCommit(Generic[Job, Result]):
                 outcomes.extend(self._transact([waiting.job]))
             except _Unusable as error:
                 return outcomes + self._refused(batch[position:], error)
-            except SQLAlchemyError as error:
+            except self._troubles as error:
                 outcomes.extend(self._refused([waiting], error))
             except Exception as error:
                 outcomes.append(error)

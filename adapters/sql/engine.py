@@ -32,7 +32,13 @@ def _sqlite(url: URL, *, reads_only: bool, timeout_seconds: float) -> Engine:
     if url.database in {None, "", ":memory:"}:
         raise ValueError("SQLite needs a file: several connections work on one database")
     # hide_parameters: errors carry the statement, never the values.
-    engine = create_engine(url, poolclass=NullPool, hide_parameters=True, connect_args={"timeout": timeout_seconds})
+    engine = create_engine(
+        url,
+        poolclass=NullPool,
+        hide_parameters=True,
+        paramstyle="named",  # as psycopg's: values go to both drivers as they are
+        connect_args={"timeout": timeout_seconds},
+    )
 
     @event.listens_for(engine, "connect")
     def prepare(connection: Any, _entry: ConnectionPoolEntry) -> None:

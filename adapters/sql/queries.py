@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, bindparam, delete, func, select, tuple_, update
+from sqlalchemy import Connection, bindparam, delete, func, select, text, tuple_, update
 
 from adapters.sql import rows, tables
+from adapters.sql.prepared import Prepared
 from gateway.audit.record import Record
 from gateway.core.lifecycle import OPEN_CONSENT, OPEN_EXCHANGE
 from gateway.core.model import EVIDENCE_REVOKED, Consent, ConsentStatus, Exchange, ExchangeStatus, Notice
@@ -15,16 +16,31 @@ from gateway.ports import Sealer
 _consents, _exchanges = tables.consents.c, tables.exchanges.c
 _CONSENT = [_consents[name] for name in rows.CONSENT_COLUMNS]
 _EXCHANGE = [_exchanges[name] for name in rows.EXCHANGE_COLUMNS]
-_OPEN_EXCHANGE = sorted(status.value for status in OPEN_EXCHANGE)
+_OPEN_EXCHANGE = text(tables.OPEN_SQL)  # word for word, so that the planner sees that the partial index serves
 _OPEN_CONSENT = sorted(status.value for status in OPEN_CONSENT)
 
-_ONE_CONSENT = select(*_CONSENT).where(_consents.consent_id == bindparam("id"))
-_ONE_EXCHANGE = select(*_EXCHANGE).where(_exchanges.exchange_id == bindparam("id"))
+_ONE_CONSENT = Prepared(select(*_CONSENT).where(_consents.consent_id == bindparam("id")))
+_ONE_EXCHANGE = Prepared(select(*_EXCHANGE).where(_exchanges.exchange_id == bindparam("id")))
+# SKIP LOCKED: on PostgreSQL two replicas that claim at once share the due ones and do not wait. SQLite has one writer
+# at a time anyway, and SQLAlchemy leaves the clause out.
+_DUE = (
+    select(_exchanges.exchange_id)
+    .where(_OPEN_EXCHANGE, _exchanges.next_attempt_at <= bindparam("now"), _exchanges.lease_until <= bindparam("now"))
+    .order_by(_exchanges.next_attempt_at)
+    .limit(bindparam("limit"))
+    .with_for_update(skip_locked=True)
+)
+_CLAIM = Prepared(
+    update(tables.exchanges)
+    .where(_exchanges.exchange_id.in_(_DUE.scalar_subquery()))
+    .values(lease_until=bindparam("until"), lease_owner=bindparam("owner"))
+    .returning(*_EXCHANGE)
+)
 
 
 def consent(connection: Connection, consent_id: str, sealer: Sealer) -> Consent | None:
-    row = connection.execute(_ONE_CONSENT, {"id": consent_id}).one_or_none()
-    return rows.consent(row, sealer) if row is not None else None
+    found = _ONE_CONSENT.rows(connection, {"id": consent_id})
+    return rows.consent(found[0], sealer) if found else None
 
 
 def consents(
@@ -61,8 +77,8 @@ def expired_consents(connection: Connection, *, now: int, limit: int) -> Sequenc
 
 
 def exchange(connection: Connection, exchange_id: str, sealer: Sealer) -> Exchange | None:
-    row = connection.execute(_ONE_EXCHANGE, {"id": exchange_id}).one_or_none()
-    return rows.exchange(row, sealer) if row is not None else None
+    found = _ONE_EXCHANGE.rows(connection, {"id": exchange_id})
+    return rows.exchange(found[0], sealer) if found else None
 
 
 def exchanges(
@@ -101,29 +117,13 @@ def relying_on(
 def claim_due(
     connection: Connection, sealer: Sealer, *, now: float, lease_until: float, lease_owner: str, limit: int
 ) -> Sequence[Exchange]:
-    """SKIP LOCKED: on PostgreSQL two replicas that claim at once share the due ones and do not wait. SQLite has one
-    writer at a time anyway, and SQLAlchemy leaves the clause out."""
-    due = (
-        select(_exchanges.exchange_id)
-        .where(_exchanges.status.in_(_OPEN_EXCHANGE), _exchanges.next_attempt_at <= now, _exchanges.lease_until <= now)
-        .order_by(_exchanges.next_attempt_at)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-    )
-    claim = (
-        update(tables.exchanges)
-        .where(_exchanges.exchange_id.in_(due.scalar_subquery()))
-        .values(lease_until=lease_until, lease_owner=lease_owner)
-        .returning(*_EXCHANGE)
-    )
-    claimed = [rows.exchange(row, sealer) for row in connection.execute(claim)]
+    values = {"now": now, "until": lease_until, "owner": lease_owner, "limit": limit}
+    claimed = [rows.exchange(row, sealer) for row in _CLAIM.rows(connection, values)]
     return sorted(claimed, key=lambda exchange: exchange.next_attempt_at)
 
 
 def count_open(connection: Connection) -> dict[ExchangeStatus, int]:
-    query = (
-        select(_exchanges.status, func.count()).where(_exchanges.status.in_(_OPEN_EXCHANGE)).group_by(_exchanges.status)
-    )
+    query = select(_exchanges.status, func.count()).where(_OPEN_EXCHANGE).group_by(_exchanges.status)
     counts: dict[str, int] = {row[0]: row[1] for row in connection.execute(query)}
     return {status: counts.get(status.value, 0) for status in sorted(OPEN_EXCHANGE)}
 

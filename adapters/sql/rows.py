@@ -62,6 +62,17 @@ EXCHANGE_COLUMNS = (
     "request",
     "progress",
 )
+# What may change after submission, and after acceptance.
+CONSENT_STATE_COLUMNS = ("status", "reserved", "used", "reject_code", "updated_at")
+EXCHANGE_STATE_COLUMNS = (
+    "status",
+    "version",
+    "next_attempt_at",
+    "lease_until",
+    "lease_owner",
+    "evidence_id",
+    "progress",
+)
 NOTICE_COLUMNS = (
     "sequence",
     "participant_id",
@@ -98,7 +109,7 @@ def consent_row(consent: Consent, idempotency: Idempotency, sealer: Sealer) -> V
 
 
 def consent_state(consent: Consent) -> Values:
-    """What may change after submission; `row_id` is the consent's."""
+    """CONSENT_STATE_COLUMNS; `row_id` is the consent's."""
     return {
         "row_id": consent.consent_id,
         "status": consent.status.value,
@@ -182,7 +193,7 @@ def exchange_row(
 
 
 def exchange_state(exchange: Exchange, *, lease_until: float, lease_owner: str) -> Values:
-    """What may change after acceptance; `row_id` is the exchange's."""
+    """EXCHANGE_STATE_COLUMNS; `row_id` is the exchange's."""
     verdict = exchange.verdict
     matched = verdict is not None and verdict.outcome is Outcome.MATCH and exchange.status in _DELIVERED
     progress = {

@@ -117,6 +117,27 @@ async def test_errors_show_no_values(opener: Opener) -> None:
     assert "4711" not in repr(refused.value) + str(refused.value) + str(refused.value.__cause__)
 
 
+async def test_the_drivers_own_errors_are_refusals_too(table: Table) -> None:
+    def insert(connection: Connection, jobs: Sequence[int]) -> Sequence[int]:
+        connection.connection.cursor().executemany("INSERT INTO numbers VALUES (?)", [(job,) for job in jobs])
+        return jobs
+
+    commit = Insert(
+        table.engine,
+        insert,
+        name="numbers",
+        queue_max=9,
+        batch_max=9,
+        full=Overloaded,
+        unavailable=UpstreamUnavailable,
+    )
+    await commit.run(1)
+    outcomes = await gather(commit, 1, 2)
+    assert [type(outcome) for outcome in outcomes] == [UpstreamUnavailable, int]
+    assert table.numbers() == [1, 2]
+    await commit.close()
+
+
 async def test_a_fatal_one_dies_of_its_first_failure(opener: Opener, table: Table) -> None:
     commit = opener(fatal=True, unavailable=AuditUnavailable)
     await commit.run(1)
