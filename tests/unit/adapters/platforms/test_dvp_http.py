@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
 from collections.abc import AsyncIterator
 
 import pytest
@@ -72,6 +73,14 @@ async def test_the_question_is_what_the_contract_says(stub: StubPlatform) -> Non
     assert headers["traceparent"] == TRACE.traceparent
     assert headers["Content-Type"] == headers["Accept"] == "application/jose"
     assert "Cookie" not in headers
+
+
+async def test_every_message_has_its_own_id_and_nonce(stub: StubPlatform) -> None:
+    async with stub.client() as platform:
+        await asyncio.gather(*(platform.ask(QUESTION, trace=None, deadline_seconds=30) for _ in range(40)))
+    ids = [uuid.UUID(message.message_id) for message in stub.received]
+    assert {(one.version, one.variant) for one in ids} == {(4, uuid.RFC_4122)}
+    assert len(set(ids)) == len({message.nonce for message in stub.received}) == 40
 
 
 async def test_no_trace_is_made_up(stub: StubPlatform) -> None:
