@@ -63,7 +63,7 @@ class Consented:
 
 
 def hash_key(private: Mapping[str, Any]) -> str:
-    """CDI `hashKey`: hex SHA-256 over RFC 8785 of `private` with its `secret`. Our choice: CDI's input is not public."""
+    """CDI `hashKey`: hex SHA-256 over RFC 8785 of `private` with its `secret`. Our choice: CDI says nothing."""
     return canonical_sha256(private)
 
 

@@ -116,7 +116,7 @@ class Limits(Section):
     """Longest `Prefer: wait` and notices `wait`."""
     in_flight_max: Count = 1_000
     """Requests under way on all listeners; more get OVERLOADED."""
-    page_items_max: Annotated[int, Field(ge=1, le=1_000)] = 200
+    page_items_max: Annotated[int, Field(ge=1, le=1_000)] = 1_000
     """Largest page of a list."""
     shutdown_seconds: Seconds = 30
     """Time for running requests to finish after SIGTERM."""
