@@ -52,17 +52,16 @@ class HttpTransport:
         parts = urlsplit(url)
         if parts.scheme != "https" or not parts.hostname:
             raise ValueError("the platform's URL must be https and name a host")
-        self._host = parts.hostname.encode("idna").decode()
+        self._host = parts.hostname.encode("idna").decode()  # as the resolver would: a bad name fails here, at start
         self._port = 443 if parts.port is None else parts.port
         self._ssl_context = ssl_context
         self._connections_max = connections_max
         self._answer_bytes_max = answer_bytes_max
         self._kept_seconds = kept_seconds
         self._idle: deque[tuple[float, Connection]] = deque()  # by the time of their last use, latest last
-        authority = f"[{self._host}]" if ":" in self._host else self._host
         self._head = (
             f"POST {parts.path or '/'} HTTP/1.1\r\n"
-            f"Host: {authority}:{self._port}\r\n"
+            f"Host: {parts.netloc.rpartition('@')[2]}\r\n"
             f"User-Agent: {user_agent}\r\n"
             f"Content-Type: {MEDIA_TYPE}\r\n"
             f"Accept: {MEDIA_TYPE}\r\n"
@@ -86,7 +85,7 @@ class HttpTransport:
 
     async def close(self) -> None:
         """Close the idle connections. Those in use are closed when their call ends."""
-        self._connections_max = 0
+        self._connections_max = 0  # none is kept any more
         while self._idle:
             self._idle.pop()[1].abort()
 

@@ -409,9 +409,11 @@ async def test_nobody_listening_may_be_repeated(wire: WireServer, authority: tru
     assert trouble.value.repeatable
 
 
-@pytest.mark.parametrize("url", ["http://localhost/", "https://", "https:///path", "https://localhost:99999"])
+@pytest.mark.parametrize(
+    "url", ["http://localhost/", "https://", "https:///path", "https://localhost:99999", "https://" + "a" * 64]
+)
 def test_a_url_without_tls_host_or_port_is_refused(url: str) -> None:
-    with pytest.raises(ValueError, match=r"https|[Pp]ort"):
+    with pytest.raises(ValueError):
         HttpTransport(
             url,
             ssl_context=ssl.create_default_context(),
