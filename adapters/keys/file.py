@@ -7,18 +7,18 @@ from __future__ import annotations
 
 import os
 import stat
+from base64 import urlsafe_b64encode
 from pathlib import Path
 
 import orjson
 from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
-from joserfc.jwk import ECKey
-from joserfc.jws import JWSRegistry
-from joserfc.util import urlsafe_b64encode
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-_ES256 = JWSRegistry(algorithms=["ES256"]).get_alg("ES256")
+_ECDSA = ec.ECDSA(hashes.SHA256())
 _NONCE_BYTES = 12  # 96 bit, NIST SP 800-38D §8.2.2: random, so at most 2^32 values under one key
 _KEY_BYTES = 32
 _KEY_FILE_BYTES_MAX = 64 * 1024
@@ -49,15 +49,17 @@ class FileSigner:
         self._headers: dict[str, bytes] = {}
 
     def sign_jws(self, header: dict[str, str], payload: bytes) -> str:
-        """joserfc's signature under a header that is written once for each type: this is on the hot path."""
+        """The header is written once for each type: this is on the hot path."""
         if header.keys() != {"typ"}:
             raise ValueError("alg and kid are the signer's to say, and nothing but typ is the caller's")
         protected = self._headers.get(header["typ"])
         if protected is None:
             members = {"alg": "ES256", "kid": self.key_id, "typ": header["typ"]}
-            protected = self._headers[header["typ"]] = urlsafe_b64encode(orjson.dumps(members))
-        signed = protected + b"." + urlsafe_b64encode(payload)
-        return (signed + b"." + urlsafe_b64encode(_ES256.sign(signed, self._key))).decode()
+            protected = self._headers[header["typ"]] = _base64url(orjson.dumps(members))
+        signed = protected + b"." + _base64url(payload)
+        r, s = decode_dss_signature(self._key.sign(signed, _ECDSA))
+        # RFC 7518 §3.4: R and S, 32 bytes each, big-endian
+        return (signed + b"." + _base64url(r.to_bytes(32, "big") + s.to_bytes(32, "big"))).decode()
 
 
 class AesGcmSealer:
@@ -81,7 +83,7 @@ class AesGcmSealer:
         return text.decode()
 
 
-def _p256(path: Path) -> ECKey:
+def _p256(path: Path) -> ec.EllipticCurvePrivateKey:
     try:
         key = load_pem_private_key(_read(path), password=None)
     except (ValueError, TypeError) as error:
@@ -90,7 +92,7 @@ def _p256(path: Path) -> ECKey:
         raise KeyFileRefused(f"{path}: is not an unencrypted PEM private key") from error
     if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, ec.SECP256R1):
         raise KeyFileRefused(f"{path}: is not a P-256 key")
-    return ECKey.import_key(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    return key
 
 
 def _read(path: Path) -> bytes:
@@ -106,3 +108,7 @@ def _read(path: Path) -> bytes:
     if len(data) > _KEY_FILE_BYTES_MAX:
         raise KeyFileRefused(f"{path}: is larger than {_KEY_FILE_BYTES_MAX} bytes")
     return data
+
+
+def _base64url(data: bytes) -> bytes:
+    return urlsafe_b64encode(data).rstrip(b"=")

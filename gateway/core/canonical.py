@@ -28,20 +28,18 @@ def canonical_sha256(value: Any) -> str:
 
 def _check(value: Any) -> None:
     kind = type(value)
-    if kind is str or kind is bool or value is None:
-        return
-    if kind is int:
-        if not -_INTEGER_MAX <= value <= _INTEGER_MAX:
-            raise ValueError("integer outside the I-JSON range")
-    elif kind is dict:
+    if kind is dict:
         for key, item in value.items():
             if type(key) is not str or (not key.isascii() and max(key) > "\uffff"):
                 raise ValueError("object key outside the supported set")
-            _check(item)
+            if type(item) is not str:
+                _check(item)
     elif kind is list or kind is tuple:
         for item in value:
-            _check(item)
-    elif isinstance(value, str):  # StrEnum
-        return
-    else:
+            if type(item) is not str:
+                _check(item)
+    elif kind is int:
+        if not -_INTEGER_MAX <= value <= _INTEGER_MAX:
+            raise ValueError("integer outside the I-JSON range")
+    elif kind is not bool and value is not None and not isinstance(value, str):  # a StrEnum is a string
         raise ValueError(f"{kind.__name__} has no canonical form here")

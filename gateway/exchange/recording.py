@@ -8,12 +8,11 @@ and removal it is appended twice, with the same id.
 from __future__ import annotations
 
 import asyncio
-import os
 from typing import Any
 
 from gateway.audit.record import Actor, Record
-from gateway.core.ids import uuid7
 from gateway.core.model import Certificate, Participant
+from gateway.exchange.identifiers import new_id
 from gateway.ports import AuditLog, Outbox
 
 _FLUSH_ROWS = 500
@@ -30,7 +29,7 @@ def actor(participant: Participant, certificate: Certificate | None = None, clie
 
 def record(now: float, record_type: str, **fields: Any) -> Record:
     """A record with a fresh time-ordered id."""
-    return Record(record_id=uuid7(now, os.urandom(10)), time=now, type=record_type, **fields)
+    return Record(record_id=new_id(now), time=now, type=record_type, **fields)
 
 
 class Recorder:

@@ -7,7 +7,6 @@ this one's worker) away from an exchange that is being advanced.
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Protocol
@@ -15,7 +14,6 @@ from typing import Protocol
 from gateway.core import consent as rules
 from gateway.core import lifecycle
 from gateway.core.consent import Consented, DataRequest
-from gateway.core.ids import uuid7
 from gateway.core.model import (
     Consent,
     Exchange,
@@ -37,6 +35,7 @@ from gateway.errors import (
 from gateway.exchange import statements, steps
 from gateway.exchange.admission import Caller
 from gateway.exchange.consents import validated
+from gateway.exchange.identifiers import new_id
 from gateway.exchange.pace import Pace
 from gateway.exchange.recording import Recorder
 from gateway.exchange.reliance import Reliance
@@ -203,8 +202,8 @@ class Verifications:
 
     def _opened(self, caller: Caller, request: DataRequest, now: float) -> Exchange:
         return Exchange(
-            exchange_id=uuid7(now, os.urandom(10)),
-            request_id=uuid7(now, os.urandom(10)),
+            exchange_id=new_id(now),
+            request_id=new_id(now),
             consumer_id=caller.participant.participant_id,
             consent_id=request.consent_id,
             scope=request.scope,
@@ -290,7 +289,7 @@ class Verifications:
         # The outcome is durable before anyone can read it. kill -9 behind it: the exchange is still open, the worker
         # asks again with the same request id and records the outcome again; the use is committed once, below.
         await self._audit.append([statements.decided(exchange, consented, verdict, now, took_seconds=took)])
-        response_id = uuid7(now, os.urandom(10))
+        response_id = new_id(now)
         saved = await self._save(
             exchange,
             lambda current: steps.deliver(

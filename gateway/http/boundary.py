@@ -90,8 +90,9 @@ class Boundary:
 
     async def __call__(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         started = self._clock.monotonic()
-        interaction = _interaction(request.headers.get(INTERACTION_FIELD))
-        trace = child(parse_traceparent(request.headers.get("traceparent")), os.urandom(CHILD_RANDOM_BYTES))
+        entropy = os.urandom(16 + CHILD_RANDOM_BYTES)
+        interaction = _interaction(request.headers.get(INTERACTION_FIELD), entropy[:16])
+        trace = child(parse_traceparent(request.headers.get("traceparent")), entropy[16:])
         request[INTERACTION] = interaction
         request[TRACE] = trace
         self._in_flight.count += 1
@@ -166,10 +167,10 @@ def check_hygiene(request: web.Request) -> None:
             raise SchemaInvalid("The request target names another host than the Host field")
 
 
-def _interaction(field: str | None) -> str:
+def _interaction(field: str | None, entropy: bytes) -> str:
     if field is not None and _UUID.fullmatch(field) is not None:
         return field
-    return str(uuid.uuid4())
+    return str(uuid.UUID(bytes=entropy, version=4))
 
 
 def _complete(response: web.StreamResponse, request: web.Request, interaction: str) -> None:

@@ -189,6 +189,17 @@ async def bare(what: str, world: World, *, loop: str = "uvloop") -> AsyncIterato
         await process.wait()
 
 
+def part_cores(subjects: list[int], others: list[int]) -> None:
+    """The processes under test on one core, all that serves or loads them on the others: they neither take each other's
+    time nor wake each other's core. Where there is one core only, nothing is parted."""
+    cores = sorted(os.sched_getaffinity(0))
+    if len(cores) > 1:
+        for pids, allowed in ((subjects, cores[:1]), (others, cores[1:])):
+            for pid in pids:
+                for thread in Path(f"/proc/{pid}/task").iterdir():
+                    os.sched_setaffinity(int(thread.name), allowed)
+
+
 async def measure(case: Case, context: ssl.SSLContext, plans: list[Iterator[bytes]], *, keep: bool) -> None:
     began = load.cpu_seconds(case.pid)
     result = await load.run(case.port, context, plans)
@@ -265,6 +276,7 @@ async def main(rounds: int, count: int, *, profiled: bool) -> None:
             plain = await stack.enter_async_context(bare("server", world, loop="asyncio"))
             server.name = "bare"
             gateway = Case(name="gateway", port=world.ports.bank, pid=world.gateway.pid)
+            part_cores([case.pid for case in (server, proxy, gateway)], [world.platform.pid, os.getpid()])
             for number in range(rounds + 1):
                 await measure(server, context, plain_requests(count), keep=number > 0)
                 await measure(proxy, context, subject.envelopes(count), keep=number > 0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from gateway.core.model import (
@@ -162,7 +163,12 @@ def digests(values: Iterable[Digest]) -> list[dict[str, str]]:
 
 def time(seconds: int) -> dict[str, Any]:
     """CDI's time object: Unix seconds, and RFC 3339 in UTC."""
-    return {"t": seconds, "humanT": datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")}
+    return {"t": seconds, "humanT": _human(seconds)}
+
+
+@lru_cache(maxsize=1_024)  # most of what is rendered now happened in the last seconds
+def _human(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _document(document: Document) -> dict[str, Any]:

@@ -12,15 +12,19 @@ from collections.abc import Mapping
 from typing import Protocol
 
 import orjson
-from joserfc import jws
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey
 
-KeySet = Mapping[str, ECKey]
+KeySet = Mapping[str, ec.EllipticCurvePublicKey]
 """Public P-256 keys by `kid`."""
 
 _ALGORITHM = "ES256"
-_ES256 = jws.JWSRegistry(algorithms=[_ALGORITHM]).get_alg(_ALGORITHM)
+_ECDSA = ec.ECDSA(hashes.SHA256())
+_HALF_BYTES = 32  # RFC 7518 §3.4: R and S, each of the curve's size, big-endian
 _HEADER_BYTES_MAX = 1024
 _HEADER_MEMBERS = {"alg", "kid", "typ"}
 _URLSAFE = bytes.maketrans(b"-_+/", b"+/!!")  # RFC 4648 §5 to §4, and §4's own letters to none
@@ -40,12 +44,12 @@ class SignatureError(Exception):
         self.reason = reason
 
 
-def key_set(jwks: bytes) -> dict[str, ECKey]:
+def key_set(jwks: bytes) -> dict[str, ec.EllipticCurvePublicKey]:
     """The keys of a JWK Set (RFC 7517) document. Raises ValueError for anything but public P-256 keys with own kids."""
     document = orjson.loads(jwks)
     if not isinstance(document, dict) or not isinstance(document.get("keys"), list) or not document["keys"]:
         raise ValueError("not a JWK Set with keys")
-    keys: dict[str, ECKey] = {}
+    keys: dict[str, ec.EllipticCurvePublicKey] = {}
     for jwk in document["keys"]:
         if not isinstance(jwk, dict) or jwk.get("kty") != "EC" or jwk.get("crv") != "P-256" or "d" in jwk:
             raise ValueError("every key must be a public P-256 key")
@@ -53,7 +57,7 @@ def key_set(jwks: bytes) -> dict[str, ECKey]:
         if not isinstance(kid, str) or not kid or kid in keys:
             raise ValueError("every key needs its own kid")
         try:
-            keys[kid] = ECKey.import_key(jwk)
+            keys[kid] = ECKey.import_key(jwk).public_key
         except (JoseError, ValueError, TypeError) as error:
             raise ValueError("a key is not a point of P-256") from error
     return keys
@@ -80,9 +84,13 @@ def verify(token: bytes, keys: KeySet, typ: str) -> bytes:
         raise SignatureError("TYPE")
     header, payload, signature = parts
     key = _key(header, keys, typ)
-    # The algorithm itself, not joserfc's parser: the header is read once, so there is no second opinion on it.
-    if not _ES256.verify(header + b"." + payload, _signature(signature), key):
-        raise SignatureError("SIGNATURE")
+    # The algorithm itself, not a JWS library's parser: the header is read once, so there is no second opinion on it.
+    pair = _signature(signature)
+    r, s = int.from_bytes(pair[:_HALF_BYTES], "big"), int.from_bytes(pair[_HALF_BYTES:], "big")
+    try:
+        key.verify(encode_dss_signature(r, s), header + b"." + payload, _ECDSA)
+    except InvalidSignature as error:
+        raise SignatureError("SIGNATURE") from error
     return _decoded(payload)
 
 
@@ -99,7 +107,7 @@ def verify_detached(token: str, payload: bytes, keys: KeySet, typ: str) -> bool:
     return True
 
 
-def _key(segment: bytes, keys: KeySet, typ: str) -> ECKey:
+def _key(segment: bytes, keys: KeySet, typ: str) -> ec.EllipticCurvePublicKey:
     if len(segment) > _HEADER_BYTES_MAX:
         raise SignatureError("TYPE")
     try:
@@ -127,6 +135,6 @@ def _decoded(segment: bytes) -> bytes:
 def _signature(segment: bytes) -> bytes:
     data = _decoded(segment)
     # RFC 4648 §3.5: unused bits are not free. The other segments are signed as text, so only this one could be respelt.
-    if base64.urlsafe_b64encode(data).rstrip(b"=") != segment:
+    if len(data) != 2 * _HALF_BYTES or base64.urlsafe_b64encode(data).rstrip(b"=") != segment:
         raise SignatureError("SIGNATURE")
     return data
