@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Engine, bindparam, func, insert, select, upda
 from adapters.sql import engine as engines
 from adapters.sql import tables
 from adapters.sql.commit import GroupCommit
-from adapters.sql.prepared import Prepared, PreparedInsertion
+from adapters.sql.prepared import Prepared, insertion
 from gateway.audit.record import Origin, Record, entry
 from gateway.core.merkle import leaf_hash
 from gateway.errors import AuditUnavailable
@@ -26,7 +26,7 @@ _CHECKED_AT_START = 65_536  # newest entries; `audit verify` looks at all of the
 
 _entries, _head = tables.entries.c, tables.head.c
 
-_INSERT = PreparedInsertion(tables.entries)
+_INSERT = insertion(tables.entries)
 _ADVANCE_HEAD = Prepared(
     update(tables.head)
     .where(_head.id == 1, _head.size == bindparam("old"), _head.epoch == bindparam("of_epoch"))

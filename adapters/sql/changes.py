@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, bindparam, select, update
 
 from adapters.sql import rows, tables
-from adapters.sql.prepared import Prepared, PreparedInsertion, PreparedLookup
+from adapters.sql.prepared import Prepared, PreparedLookup, insertion
 from gateway.audit.record import Record
 from gateway.core.model import Consent, Exchange
 from gateway.errors import ConsentNotFound, IdempotencyConflict, StateConflict
@@ -48,10 +48,10 @@ _SUBMITTED = PreparedLookup(
 _ACCEPTED = PreparedLookup(
     select(_exchanges.idempotency_key, _exchanges.fingerprint, *_EXCHANGE), _exchanges.idempotency_key
 )
-_INSERT_CONSENT = PreparedInsertion(tables.consents)
-_INSERT_EXCHANGE = PreparedInsertion(tables.exchanges)
-_INSERT_NOTICE = PreparedInsertion(tables.notices)
-_INSERT_RECORD = PreparedInsertion(tables.outbox, "record")
+_INSERT_CONSENT = insertion(tables.consents)
+_INSERT_EXCHANGE = insertion(tables.exchanges)
+_INSERT_NOTICE = insertion(tables.notices)
+_INSERT_RECORD = insertion(tables.outbox, "record")
 _SAVE_CONSENT = Prepared(
     update(tables.consents)
     .where(_consents.consent_id == bindparam("row_id"))

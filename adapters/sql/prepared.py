@@ -16,8 +16,6 @@ from sqlalchemy.engine.interfaces import DBAPICursor
 Values = Mapping[str, Any]
 Row = Sequence[Any]
 
-_ROWS_MAX = 64  # times the widest table's columns: far below what drivers allow for parameters
-
 
 class Prepared:
     """A statement whose values have names (`bindparam`). Its methods begin a transaction if none is open."""
@@ -80,43 +78,10 @@ class PreparedLookup:
         return self._sizes[size]
 
 
-class PreparedInsertion:
-    """Inserts rows of these columns (all columns if none is named), many by one statement; brings nothing back.
-
-    A driver gives Python's lock away for every statement that it steps through, and a busy loop takes it: ten rows in
-    one statement cost one such change of hands, not ten. Rows go in by powers of two, so that a handful of texts serves
-    every number of them.
-    """
-
-    def __init__(self, table: Table, *columns: str) -> None:
-        self._table = table
-        self._names = columns or tuple(table.columns.keys())
-        self._sizes: dict[int, tuple[Prepared, list[tuple[str, ...]]]] = {}
-
-    def run_many(self, connection: Connection, many: Sequence[Values]) -> None:
-        start = 0
-        while start < len(many):
-            size = min(1 << (len(many) - start).bit_length() - 1, _ROWS_MAX)
-            prepared, places = self._sizes.get(size) or self._prepare(size)
-            values = {
-                place: row[name]
-                for row, named in zip(many[start : start + size], places, strict=True)
-                for name, place in zip(self._names, named, strict=True)
-            }
-            prepared.run(connection, values)
-            start += size
-
-    def _prepare(self, size: int) -> tuple[Prepared, list[tuple[str, ...]]]:
-        places = [tuple(f"{name}_{number}" for name in self._names) for number in range(size)]
-        rows = [
-            {
-                name: bindparam(place, type_=self._table.c[name].type)
-                for name, place in zip(self._names, named, strict=True)
-            }
-            for named in places
-        ]
-        self._sizes[size] = Prepared(insert(self._table).values(rows).inline()), places
-        return self._sizes[size]
+def insertion(table: Table, *columns: str) -> Prepared:
+    """Inserts rows of these columns (all columns if none is named); brings nothing back."""
+    names = columns or tuple(table.columns.keys())
+    return Prepared(insert(table).values({name: bindparam(name) for name in names}).inline())
 
 
 def _cursor(connection: Connection) -> DBAPICursor:
