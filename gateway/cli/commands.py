@@ -80,7 +80,7 @@ for _name, _help in _GROUPS.items():
 @app.command(context_settings=_FORWARDED, add_help_option=False)
 def demo(ctx: typer.Context) -> int:
     """The story in a fresh sandbox, each step with its result; exit 0 only if every step came out as it must."""
-    application = typer.Typer()
+    application = typer.Typer(add_completion=False, rich_markup_mode="markdown")
     application.command()(import_module("gateway.cli.demo").demo)
     return _invoke(application, ctx.args, f"{PROGRAM} demo")
 

@@ -13,7 +13,9 @@ from gateway.cli.material import material_problems
 from gateway.cli.terminal import DONE, WRONG, Refused, say, say_json, show
 from gateway.settings import Participants, Settings, SettingsError, config_hash, load
 
-app = typer.Typer(no_args_is_help=False, help="Check a configuration, and print its JSON Schema.")
+app = typer.Typer(
+    add_completion=False, rich_markup_mode="markdown", help="Check a configuration, and print its JSON Schema."
+)
 
 
 @app.command()

@@ -11,7 +11,9 @@ from adapters.sql import migrations
 from gateway.cli.terminal import DONE, NEGATIVE, Refused, say, say_json
 from gateway.settings import load
 
-app = typer.Typer(no_args_is_help=False, help="Schema migrations of the store and the audit log.")
+app = typer.Typer(
+    add_completion=False, rich_markup_mode="markdown", help="Schema migrations of the store and the audit log."
+)
 
 Config = Annotated[Path, typer.Option("--config", "-c", metavar="FILE", help="The configuration file.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document.")]

@@ -1,4 +1,4 @@
-"""`cdi-gateway demo`: the story of the product (contract §7, steps 1 to 8) in a fresh sandbox, on real connections."""
+"""`cdi-gateway demo`: the story of the product (README, steps 1 to 8) in a fresh sandbox, on real connections."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ from adapters.sandbox.samples import SamplesUnavailable
 from adapters.sandbox.world import DESCRIPTION_FILE, World, WorldBusy
 from gateway.cli.terminal import DONE, NEGATIVE, WRONG, Refused, say, say_json
 
-app = typer.Typer(add_completion=False, context_settings={"help_option_names": ["-h", "--help"]})
+app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
 
 _DIR = Path("sandbox")
 Directory = Annotated[Path | None, typer.Option("--dir", metavar="DIR", help="Its folder (default: ./sandbox).")]

@@ -1,6 +1,6 @@
 """What the commands say: facts on standard output (for people, or one JSON document), errors on standard error.
 
-An error is one line that says what to do. Exit codes (contract §1): DONE, NEGATIVE, WRONG.
+An error is one line that says what to do. Exit codes (README): DONE, NEGATIVE, WRONG.
 """
 
 from __future__ import annotations
