@@ -1,4 +1,4 @@
-"""Every refusal that a client can see: one flat leaf per wire code (contract §3, RFC 9457).
+"""Every refusal that a client can see: one flat leaf per wire code (`schemas/codelists/error-code.json`, RFC 9457).
 
 A leaf carries its HTTP status, whether repeating may help, and a public text that never holds a value of
 the input. `private` is for the log and the audit entry only. A programmer's error is a built-in exception
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 RETRY_AFTER_DEFAULT_SECONDS = 1
-_ALWAYS_RETRY_AFTER = frozenset({429, 503})  # contract §3: these say when to come back
+_ALWAYS_RETRY_AFTER = frozenset({429, 503})  # RFC 6585 §4, RFC 9110 §15.6.4: when to come back
 
 
 @dataclass(frozen=True, slots=True)

@@ -223,7 +223,7 @@ class DvpHttpPlatform:
         return "answered", answer
 
     def _first_time(self, message_id: str) -> bool:
-        # An old answer fails by `inReplyTo` already; this is contract §5's "reused messageId" for two new ones.
+        # An old answer fails by `inReplyTo` already; this refuses two new ones under one message id.
         if message_id in self._answers_seen:
             return False
         self._answers_seen[message_id] = None

@@ -1,4 +1,4 @@
-"""The sandbox's ports on this machine: the contract's defaults, a row from a base, or free ones."""
+"""The sandbox's ports on this machine: the usual ones, a row from a base, or free ones."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class PortsTaken(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ports:
-    """Contract §2; `token` is the issuer's token endpoint, `control` the platform's control address."""
+    """The gateway's listeners; `token` is the issuer's token endpoint, `control` the platform's control address."""
 
     bank: int = 8443
     consent: int = 8444

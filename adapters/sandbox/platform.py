@@ -1,4 +1,4 @@
-"""The sandbox's DVP platform: one signed message in, one signed message out (contract §5), honest or as it is told.
+"""The sandbox's DVP platform: one signed message in, one signed message out (`dvp/v1`), honest or as it is told.
 
 Checks envelopes as strictly as the gateway does. No HTTP here: `platform_server` carries the bytes.
 """

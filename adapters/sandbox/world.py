@@ -1,4 +1,4 @@
-"""A whole sandbox: its folder, its three processes, and `sandbox.json` when it is ready (contract §1).
+"""A whole sandbox: its folder, its three processes, and `sandbox.json` when it is ready.
 
 Started again in the same folder it is the same world: keys, ledger, approvals, consents and ports stay.
 """
@@ -53,7 +53,7 @@ class World:
         settings: Mapping[str, Any] = MappingProxyType({}),
         issue_samples: bool = True,
     ) -> None:
-        """`schemas`: as `schemas.load()` gives them. `port_base`: None for the contract's ports, 0 for free ones; a
+        """`schemas`: as `schemas.load()` gives them. `port_base`: None for the usual ports, 0 for free ones; a
         world that was started before keeps the ports that it had. `settings` is laid over gateway.yaml. Without
         `issue_samples` the sample documents are written, and nobody has registered them yet."""
         self.folder = folder.absolute()

@@ -1,1 +1,1 @@
-"""The audit record and, later, the log's tree: pure. Writing lives in adapters."""
+"""The audit record: pure. Writing lives in adapters."""

@@ -1,4 +1,4 @@
-"""One audit entry (contract §6): typed, without identities, rendered as RFC 8785 bytes of at most 16 KiB."""
+"""One audit entry (`schemas/audit/v1`): typed, without identities, rendered as RFC 8785 bytes of at most 16 KiB."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ from gateway.errors import (
     GatewayError,
 )
 
-# CDI's reject codes (domain.md §1): why a submitted consent was refused at once.
+# CDI's reject codes (`schemas/codelists`): why a submitted consent was refused at once.
 INVALID_EXPIRE_TIME = "ConsentRejectReasonInvalidExpireTime"
 INVALID_SCOPE = "ConsentRejectReasonInvalidScope"
 INVALID_PURPOSE = "ConsentRejectReasonInvalidPurpose"
@@ -111,7 +111,7 @@ def refusal(consent: Consent, *, now: int) -> GatewayError | None:
 def check(consent: Consent | None, grant: Grant, request: DataRequest, consumer: Participant, *, now: int) -> Consented:
     """The consent covers this request, or the refusal that says why not.
 
-    Another bank's consent does not exist for this one (contract §3). A free use is reserved by the store, in the
+    Another bank's consent does not exist for this one. A free use is reserved by the store, in the
     same transaction as this check.
     """
     if consent is None or consent.consumer_id != consumer.participant_id:

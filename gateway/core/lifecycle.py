@@ -1,4 +1,4 @@
-"""The lifecycles as tables (contract §3): which status may follow which. Data that one can print."""
+"""The lifecycles as tables: which status may follow which. Data that one can print."""
 
 from __future__ import annotations
 

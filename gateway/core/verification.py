@@ -1,4 +1,4 @@
-"""The question to DVP and the judgement of its answer: the outcome table of the contract, as a pure function.
+"""The question to DVP and the judgement of its answer: the README's table of outcomes as a pure function.
 
 The platform's word is compared with what its evidence proves. An outage, a contradiction or an unverifiable answer
 is INDETERMINATE and never a statement about the document.

@@ -17,7 +17,7 @@ from gateway.exchange.consents import RECORD_OF, notice
 from gateway.exchange.recording import record
 from gateway.ports import ExchangeStep, NewNotice
 
-# CDI's reject codes (domain.md §1).
+# CDI's reject codes (`schemas/codelists`).
 INVALID_CONSENT = "DataRequestRejectReasonInvalidConsent"
 INVALID_SCOPE = "DataRequestRejectReasonInvalidScope"
 OTHERS = "DataRequestRejectReasonOthers"

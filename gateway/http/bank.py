@@ -1,4 +1,4 @@
-"""The `bank` listener: CDI messages for banks (contract §3). Reads, calls one flow, renders; decides nothing."""
+"""The `bank` listener: `schemas/openapi/bank-v1.yaml` for banks. Reads, calls one flow, renders; decides nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The `partner` listener: messages that the DVP platform sends unasked (contract §5)."""
+"""The `partner` listener: messages that the DVP platform sends unasked (`dvp/v1`)."""
 
 from __future__ import annotations
 

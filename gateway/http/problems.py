@@ -1,4 +1,4 @@
-"""Refusals as `application/problem+json` (RFC 9457; contract §3 Errors). Public text only: nothing private, no input.
+"""Refusals as `application/problem+json` (RFC 9457). Public text only: nothing private, no input.
 
 Used by the boundary for requests, and by the server for what is not even a request.
 """

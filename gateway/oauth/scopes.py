@@ -1,4 +1,4 @@
-"""What a believed token permits: its scopes, its consent, and whose hands it may be in (contract §4).
+"""What a believed token permits: its scopes, its consent, and whose hands it may be in.
 
 Checked on every request, whether or not the token itself came from a cache.
 """

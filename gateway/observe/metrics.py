@@ -1,4 +1,4 @@
-"""Prometheus metrics (contract §8): names, labels, buckets. One registry a process, no unbounded label.
+"""Prometheus metrics: names, labels, buckets. One registry a process, no unbounded label.
 
 A label child costs more to find than to change, so each is looked up once and kept (`Family`).
 """

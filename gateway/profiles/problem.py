@@ -1,4 +1,4 @@
-"""A refusal as RFC 9457 problem details (contract §3): public text only, never `private` or a value of the input."""
+"""A refusal as RFC 9457 problem details: public text only, never `private` or a value of the input."""
 
 from __future__ import annotations
 

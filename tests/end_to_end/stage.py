@@ -203,7 +203,7 @@ def bearer(token: str) -> str:
 
 
 def check_problem(reply: Reply | Any, code: str | None = None) -> dict[str, Any]:
-    """The answer is a problem as the contract has it (§3 Errors); its JSON. `reply` is a Bank's or a raw one."""
+    """The answer is a problem as the API documents it; its JSON. `reply` is a Bank's or a raw one."""
     headers = {name.lower(): value for name, value in reply.headers.items()}
     problem: dict[str, Any] = orjson.loads(reply.body)
     assert code is None or problem["code"] == code, problem

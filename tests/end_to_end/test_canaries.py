@@ -142,7 +142,7 @@ def question(consent: dict[str, Any], digests: list[dict[str, str]], udr: str | 
 
 
 async def plant_successes(stage: Stage, canaries: Field, client: Client) -> None:
-    """Every call that a bank makes, with a canary wherever the contract leaves the text to it."""
+    """Every call that a bank makes, with a canary wherever the API leaves the text to it."""
     token = stage.minted(
         stage.claims(
             sub=canaries.canary("token: sub"), jti=canaries.canary("token: jti"), name=canaries.canary("claim")

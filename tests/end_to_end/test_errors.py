@@ -1,4 +1,4 @@
-"""Every refusal of the contract's table (§3 Errors), as a client meets it at the listener of a gateway process.
+"""Every refusal of the code list of errors, as a client meets it at the listener of a gateway process.
 
 One case for each code; `test_every_code_has_a_case` keeps the table whole.
 """

@@ -1,4 +1,4 @@
-"""What belongs to another bank does not exist: the same bytes as for an id that nobody has (contract §3 Errors)."""
+"""What belongs to another bank does not exist: the same bytes as for an id that nobody has."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ from tests.end_to_end.stage import Stage, bearer, check_problem, request
 from tests.fakes_edge import Reply
 
 # Not `negative_data_rejection`: a broken traceparent, Prefer or interaction id is passed over and not refused
-# (W3C Trace Context §4.3, RFC 7240 §2, contract §3 Common).
+# (W3C Trace Context §4.3, RFC 7240 §2; another interaction id is made).
 CHECKS = [
     not_a_server_error,
     status_code_conformance,

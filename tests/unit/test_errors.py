@@ -1,4 +1,4 @@
-"""Every wire code of the contract is one flat leaf with its status, and keeps public and private text apart."""
+"""Every wire code is one flat leaf with its status, and keeps public and private text apart."""
 
 from __future__ import annotations
 

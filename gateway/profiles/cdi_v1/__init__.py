@@ -1,4 +1,4 @@
-"""CDI's messages, version 1, as far as they are public (domain.md §1), and the bank API around them.
+"""CDI's messages, version 1, as far as they are public, and the bank API around them.
 
 A member of CDI puts the official shapes here and in `schemas/cdi`, and nowhere else.
 """

@@ -1,4 +1,4 @@
-"""Every refusal is a line on standard error that says what to do, with the contract's exit code; no traceback."""
+"""Every refusal is a line on standard error that says what to do, with its documented exit code; no traceback."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The outcome table of the contract, row by row, and what a platform's lie becomes."""
+"""The table of outcomes, row by row, and what a platform's lie becomes."""
 
 from __future__ import annotations
 

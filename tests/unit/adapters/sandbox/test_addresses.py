@@ -1,4 +1,4 @@
-"""Ports: the contract's, a row, or free ones."""
+"""Ports: the usual ones, a row, or free ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the platform says about a document: the outcome table of the contract, from its own side."""
+"""What the platform says about a document: the table of outcomes, from its own side."""
 
 from __future__ import annotations
 
