@@ -373,7 +373,7 @@ async def test_an_honest_consent_follows_all_this(caller: Caller) -> None:
         "scope": {"scopeType": "DataScopeTypeUDR", "documentType": DOCUMENT_TYPE},
         "purpose": "SME_LOAN_UNDERWRITING",
         "expireTime": caller.stage.now + 3_600,
-        "private": {"dataOwnerId": f"owner {MARKER}", "dataOwnerName": f"陳大文 {MARKER}"},
+        "private": {"dataOwnerId": f"owner {MARKER}", "dataOwnerName": f"示例貿易有限公司 {MARKER}"},
     }
     answer = await caller.client.ask(caller.post(CONSENTS, JSON, body=orjson.dumps(body)))
     assert answer.status == 201

@@ -84,7 +84,7 @@ def forms(value: str) -> set[bytes]:
 def private(canaries: Field, way: str) -> dict[str, Any]:
     return {
         "dataOwnerId": canaries.canary(f"{way}: dataOwnerId"),
-        "dataOwnerName": canaries.canary(f"{way}: dataOwnerName", "陳大文 {}"),
+        "dataOwnerName": canaries.canary(f"{way}: dataOwnerName", "示例貿易有限公司 {}"),
         "brNo": canaries.canary(f"{way}: brNo", "HKG:{}"),
         "crNo": canaries.canary(f"{way}: crNo"),
         "LEI": canaries.canary(f"{way}: LEI").upper()[:18] + "42",

@@ -87,10 +87,6 @@ class CdiV1:
         """`size` in bytes."""
         return self._render("digests", {"size": size, "digests": rendering.digests(digests)})
 
-    def render_problem(self, error: GatewayError, instance: str) -> bytes:
-        """RFC 9457; `instance` is the interaction id."""
-        return self._render("problem", problem(error, instance))
-
     def report_payload(self, exchange: Exchange, verdict: Verdict, now: float) -> bytes:
         """The RFC 8785 bytes of the verification report, to be signed. `now` in Unix seconds."""
         body = rendering.report(exchange, verdict, gateway_id=self._gateway_id, now=int(now))

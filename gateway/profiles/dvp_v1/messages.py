@@ -183,14 +183,6 @@ def evidence_from(body: Mapping[str, Any]) -> Evidence:
     )
 
 
-def revocation_body(revocation: EvidenceRevocation) -> dict[str, Any]:
-    return {
-        "evidenceId": revocation.evidence_id,
-        "reason": revocation.reason,
-        "revokedAt": revocation.revoked_at,
-    }
-
-
 def revocation_from(body: Mapping[str, Any]) -> EvidenceRevocation:
     return EvidenceRevocation(evidence_id=body["evidenceId"], reason=body["reason"], revoked_at=body["revokedAt"])
 

@@ -8,7 +8,7 @@ import pytest
 import rfc8785
 
 from gateway.core.consent import DataRequest
-from gateway.core.model import ConsentStatus, ExchangeStatus, Notice
+from gateway.core.model import ConsentStatus, Exchange, ExchangeStatus, Notice
 from gateway.errors import ConsentExpired, GatewayError, SchemaInvalid, TooLarge
 from gateway.profiles.cdi_v1 import CdiV1
 from gateway.profiles.validation import InvalidOutput
@@ -71,7 +71,7 @@ def test_batch_above_the_limit_is_refused_as_a_whole(codec: CdiV1) -> None:
         codec.parse_batch(b'{"requests":[]}', items_max=2)
 
 
-@pytest.mark.parametrize(("text", "code"), [("CUSTOMER_REQUEST", "CUSTOMER_REQUEST"), ("陳大文 called", "OTHER")])
+@pytest.mark.parametrize(("text", "code"), [("CUSTOMER_REQUEST", "CUSTOMER_REQUEST"), ("owner-7 called", "OTHER")])
 def test_free_text_of_a_reason_is_not_kept(codec: CdiV1, text: str, code: str) -> None:
     assert codec.parse_revocation(orjson.dumps({"reason": text})) == code
     assert codec.parse_cancellation(orjson.dumps({"reason": text})) == code
@@ -112,16 +112,18 @@ def test_notices_always_say_where_to_continue(codec: CdiV1) -> None:
 
 
 def test_batch_result_has_the_status_that_each_would_have_had_alone(codec: CdiV1) -> None:
-    results = [exchange(), exchange(status=ExchangeStatus.SHARED), ConsentExpired(private="canary")]
+    results: list[Exchange | GatewayError] = [
+        exchange(),
+        exchange(status=ExchangeStatus.SHARED),
+        ConsentExpired(private="canary"),
+    ]
     body = codec.render_batch(results, INTERACTION)
     assert [result["status"] for result in orjson.loads(body)["results"]] == [202, 200, 403]
     assert b"canary" not in body
 
 
-def test_digests_and_problems_are_rendered(codec: CdiV1) -> None:
+def test_digests_are_rendered(codec: CdiV1) -> None:
     assert orjson.loads(codec.render_digests(0, DIGESTS))["size"] == 0
-    error: GatewayError = ConsentExpired()
-    assert orjson.loads(codec.render_problem(error, INTERACTION))["code"] == "CONSENT_EXPIRED"
 
 
 def test_report_is_canonical_and_complete(codec: CdiV1) -> None:

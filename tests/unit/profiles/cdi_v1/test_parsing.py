@@ -17,7 +17,7 @@ def test_consent_request_becomes_the_models_words() -> None:
     assert (request.type, request.provider_id) == ("ConsentTypeSignedDocNotRequired", ISSUER)
     assert (request.scope.scope_type, request.scope.udr) == ("DataScopeTypeUDR", "VCH-8f1c")
     assert (request.purpose, request.expire_time, request.max_uses) == ("SME_LOAN_UNDERWRITING", 1798732800, 1)
-    assert request.private["dataOwnerName"] == "陳大文"
+    assert request.private["dataOwnerName"] == "示例貿易有限公司"
     assert request.hash_key == "3c" * 32
 
 
@@ -27,7 +27,7 @@ def test_consent_request_without_usage_is_for_one_use() -> None:
 
 
 def test_repr_of_a_consent_request_does_not_show_the_private_part() -> None:
-    assert "陳大文" not in repr(parsing.consent_request(MESSAGES["consent-request/by-reference"]))
+    assert "示例貿易有限公司" not in repr(parsing.consent_request(MESSAGES["consent-request/by-reference"]))
 
 
 def test_period_of_a_scope_is_kept() -> None:
