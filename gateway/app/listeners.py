@@ -44,6 +44,7 @@ def build_listeners(
     )
     parts.metrics.set_certificates(
         {"bank": settings.bank.certificate_file, "partner": settings.partner.certificate_file}
+        | {platform.id: platform.certificate_file for platform in settings.platforms}
     )
     return Listeners(
         bank=_listener(

@@ -157,6 +157,7 @@ class Service:
             fresh = view(self.settings, participants, parts.validators)
             tls = ((listeners.bank, self.settings.bank), (listeners.partner, self.settings.partner))
             contexts = [(listener, server_context(settings)) for listener, settings in tls]
+            parts.metrics.set_certificates({listener.name: settings.certificate_file for listener, settings in tls})
         except Exception as error:  # whatever is wrong with the new files, the old ones stay
             self.log.failure("reload.refused", error)
             return

@@ -103,7 +103,6 @@ class Metrics:
         self.auth_failures = Family(counter("auth_failures_total", "Requests refused with 401.", "reason"))
         self.audit_entries = Family(counter("audit_entries_total", "Durable audit entries.", "type"))
         self.audit_append = histogram("audit_append_seconds", "From append to durable.", (), buckets=_SYNC_BUCKETS)
-        self.audit_published_lag = gauge("audit_published_lag_seconds", "Age of the oldest unpublished entry.")
         self.audit_tree_size = gauge("audit_tree_size", "Entries in the audit log.")
         self.breaker_state = Family(gauge("breaker_state", "0 closed, 1 open.", "platform"))
         self.certificate_expiry = Family(
@@ -122,7 +121,7 @@ class Metrics:
         return generate_latest(self.registry)
 
     def set_certificates(self, files: Mapping[str, Path]) -> None:
-        """Set the expiry of the first certificate in each PEM file, by a bounded name (`bank`, `platform`).
+        """Set the expiry of the first certificate in each PEM file, by a bounded name (a listener or a platform).
 
         Raises ValueError or OSError for a file that holds none.
         """

@@ -99,6 +99,8 @@ async def test_a_server_certificate_is_swapped_under_a_running_request(scene: Sc
         new.write(restored / FILES[1], restored / FILES[2])
         assert await reload(scene) == "reload.done"
         assert await _server_serial(scene) == new.certificate.serial_number
+        ends = await scene.metric('cdi_certificate_expiry_timestamp_seconds{name="bank"}')
+        assert ends == new.certificate.not_valid_after_utc.timestamp()
         assert not uploading.done()
         upload.finish()
     assert {(one.result().status, one.result().json["verification"]["outcome"]) for one in asked} == {(200, "MATCH")}

@@ -24,7 +24,6 @@ CONTRACT_NAMES = {
     "cdi_auth_failures_total",
     "cdi_audit_entries_total",
     "cdi_audit_append_seconds",
-    "cdi_audit_published_lag_seconds",
     "cdi_audit_tree_size",
     "cdi_breaker_state",
     "cdi_certificate_expiry_timestamp_seconds",
