@@ -17,7 +17,7 @@ class Revocation:
     """The body of `EvidenceRevocation`, of an authentic envelope."""
 
     message_id: str
-    expires_at: float
+    expires_at: float  # when the message would no longer be believed, tolerance for clocks included
     evidence_id: str
     revoked_at: int
 

@@ -93,7 +93,7 @@ class PartnerApi:
             platform,
             Revocation(
                 message_id=received.message_id,
-                expires_at=received.expires_at,
+                expires_at=received.believed_until,
                 evidence_id=revoked.evidence_id,
                 revoked_at=revoked.revoked_at,
             ),

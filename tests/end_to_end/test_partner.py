@@ -92,6 +92,13 @@ async def test_the_same_message_twice_is_a_replay(partner: Partner) -> None:
     assert await partner.refusal(message) == (409, "REPLAY_DETECTED")
 
 
+async def test_a_message_past_its_time_that_is_still_believed_is_a_replay_when_it_comes_again(partner: Partner) -> None:
+    message = partner.revocation()
+    late = replace(message, issued_at=message.issued_at - 130, expires_at=message.issued_at - 10)
+    assert (await partner.send(late))[0] == 200
+    assert await partner.refusal(late) == (409, "REPLAY_DETECTED")
+
+
 @pytest.mark.parametrize(
     "changes",
     [

@@ -61,6 +61,11 @@ class Envelope:
     in_reply_to: str | None = None
     version: str = VERSION
 
+    @property
+    def believed_until(self) -> int:
+        """From here on `unseal` refuses it: until then its id must be remembered, or a repeat would be believed."""
+        return self.expires_at + SKEW_SECONDS
+
 
 def seal(envelope: Envelope, signer: Signer) -> str:
     """The compact JWS to send."""

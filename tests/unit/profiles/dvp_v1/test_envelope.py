@@ -74,6 +74,22 @@ def test_sealed_message_is_opened_by_its_receiver() -> None:
         )
 
 
+def test_a_message_is_refused_from_the_moment_to_which_it_says_it_is_believed() -> None:
+    def at(now: float) -> Envelope:
+        return unseal(
+            seal(MESSAGE, SIGNER).encode(),
+            keys=SIGNER.keys(),
+            sender="HKGATEWAY01",
+            receiver="DVPPLATFORM1",
+            now=now,
+            validators=validators(),
+        )
+
+    assert at(MESSAGE.believed_until - 0.001) == MESSAGE
+    with pytest.raises(EnvelopeError, match="STALE"):
+        at(float(MESSAGE.believed_until))
+
+
 def test_oversized_message_is_refused_unread() -> None:
     with pytest.raises(EnvelopeError, match="SIZE"):
         unseal(
