@@ -159,7 +159,8 @@ class Verifications:
             await self._recorder.flush()
         if busy or exchange.status not in lifecycle.OPEN_EXCHANGE:
             return await self.await_final(exchange, wait_seconds)
-        task = self._start(exchange, consented[0], caller.trace)
+        # When all this took longer than the lease, the worker has started it already.
+        task = self._running.get(exchange.exchange_id) or self._start(exchange, consented[0], caller.trace)
         return await self._after(task, exchange, wait_seconds)
 
     async def await_final(self, exchange: Exchange, wait_seconds: float) -> Exchange:
@@ -237,10 +238,22 @@ class Verifications:
             return refused
         except Exception as error:  # the boundary of a task: the lease ends, and the worker tries again
             self._observer.failed(error, exchange.exchange_id)
-            return Internal()
+            return await self._broken(exchange)
         finally:
             del self._running[exchange.exchange_id]
             self._waiting.wake(exchange.exchange_id)
+
+    async def _broken(self, exchange: Exchange) -> Exchange | GatewayError:
+        """A step that fails by our own fault may fail each time: at the deadline the use is given back all the same."""
+        now = self._clock.now()
+        if now < exchange.deadline_at:
+            return Internal()
+        last = exchange.verdict or _timed_out(now)
+        try:
+            return await self._save(exchange, lambda current: steps.give_up(exchange, current, last, now))
+        except Exception as error:  # still in the task's boundary
+            self._observer.failed(error, exchange.exchange_id)
+            return Internal()
 
     async def _step(self, exchange: Exchange, consented: Consented | None, trace: TraceContext | None) -> Exchange:
         platform = self._roster.platform_of(exchange.document.issuer_id)

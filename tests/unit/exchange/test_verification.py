@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from gateway.audit.record import Record
 from gateway.core.consent import Grant
 from gateway.core.model import ConsentStatus, ExchangeStatus, Outcome, Reason
 from gateway.core.verification import Answer, Question, Silence
@@ -416,6 +418,38 @@ class TestLoad:
         assert await world.verifications.resume_due(10) == 1
         assert (await world.settled(broken)).status is ExchangeStatus.SHARED
         assert [q.request_id for q in world.platform.asked].count(broken.request_id) == 2
+
+    async def test_a_step_that_breaks_each_time_is_given_up_at_the_deadline(self, world: World) -> None:
+        world.platform.answer = RuntimeError("a bug")
+        consent = await world.consent()
+        broken = await world.settled(await world.ask(consent))
+        assert (broken.status, broken.attempts) == (ExchangeStatus.PENDING, 0)
+        world.clock.advance(broken.deadline_at - world.clock.now())
+        assert await world.verifications.resume_due(10) == 1
+        ended = await world.settled(broken)
+        assert (ended.status, ended.reject_code) == (ExchangeStatus.REJECTED, steps.OTHERS)
+        assert ended.reject_detail == "TIMEOUT"
+        assert await world.uses(consent) == (0, 0)
+        assert await world.verifications.resume_due(10) == 0
+
+    async def test_what_the_worker_has_started_is_not_started_again(self, world: World) -> None:
+        gate = Gate()
+        world.platform.during = gate
+
+        async def the_lease_ends(records: Sequence[Record]) -> None:
+            if records[0].type == "consent.validated":
+                world.clock.advance(31)
+                assert await world.verifications.resume_due(10) == 1
+
+        world.audit.after = the_lease_ends
+        consent = await world.consent(status=ConsentStatus.SUBMITTED)
+        exchange = await world.verifications.ask(
+            world.caller(full_grant(consent)), request(consent), samples.idempotency(), wait_seconds=0
+        )
+        await gate.reached.wait()
+        gate.opened.set()
+        assert (await world.settled(exchange)).status is ExchangeStatus.SHARED
+        assert len(world.platform.asked) == 1
 
     async def test_a_dead_audit_log_takes_up_nothing(self, world: World) -> None:
         world.platform.answer = SILENCE
