@@ -299,7 +299,7 @@ class Settings(Section):
     deployment: Deployment
     """Who this gateway is."""
     bank: TlsListener
-    """Listener for banks and Hong Kong sources."""
+    """Listener for banks."""
     partner: TlsListener
     """Listener for the DVP platform."""
     ops: Listener
