@@ -122,6 +122,8 @@ class Boundary:
             self._log.failure("request.failed", error.__cause__, level="warning", interaction=interaction)
         if refusal.status == 401:
             self._metrics.auth_failures(refusal.private or refusal.code).inc()
+        elif refusal.status == 429:
+            self._metrics.rate_limited(refusal.private).inc()  # the policy's name
         return problems.response(refusal, interaction=interaction), refusal.code
 
     def _observe(self, request: web.Request, status: int, outcome: str, trace: TraceContext, started: float) -> None:

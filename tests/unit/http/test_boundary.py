@@ -34,7 +34,7 @@ async def take_too_long(request: web.Request) -> web.Response:
 async def refuse(request: web.Request) -> web.Response:
     request[RESPONSE_FIELDS] = {"RateLimit": '"participant";r=0;t=1'}
     errors = {
-        "limited": RateLimited(retry_after_seconds=9),
+        "limited": RateLimited(retry_after_seconds=9, private="participant"),
         "conflict": StateConflict(private=CANARY),
         "missing": TokenMissing(),
         "invalid": TokenInvalid(private="expired"),
@@ -247,6 +247,12 @@ async def test_refused_tokens_are_counted_by_reason() -> None:
         assert reply.headers["www-authenticate"] == "Bearer"
         assert edge.sample("cdi_auth_failures_total", reason="expired") == 1
         assert edge.sample("cdi_auth_failures_total", reason="TOKEN_MISSING") == 1
+
+
+async def test_a_rate_refusal_is_counted_by_its_policy() -> None:
+    async with serving(web.get("/refused/{kind}", refuse)) as edge:
+        await ask(edge, get("/refused/limited"))
+        assert edge.sample("cdi_rate_limited_total", policy="participant") == 1
 
 
 async def test_own_time_leaves_waiting_out() -> None:
