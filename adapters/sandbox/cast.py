@@ -9,7 +9,7 @@ PLATFORM_ID = "DVPSANDBOX01"
 
 _ALL_DOCUMENT_TYPES = ("CORPORATE_CREDIT_REPORT", "PERSONAL_CREDIT_REPORT", "BANK_STATEMENT", "DEPOSIT_CERTIFICATE")
 PURPOSES = ("SME_LOAN_UNDERWRITING",)
-MACHINE_SCOPES = ("cdi:consents", "cdi:data-requests:read", "cdi:notices", "cdi:evidence")
+MACHINE_SCOPES = ("cdi:consents", "cdi:data-requests:read", "cdi:notices")
 CONSENT_SCOPE = "cdi:data-requests"
 
 
@@ -53,7 +53,7 @@ CLIENTS = (
         client_id="bank-a-loans",
         role="bank",
         document_types=_ALL_DOCUMENT_TYPES,
-        scopes=(*MACHINE_SCOPES[:3], CONSENT_SCOPE),
+        scopes=(*MACHINE_SCOPES, CONSENT_SCOPE),
     ),
     Client(
         label="bank-b",
@@ -62,7 +62,7 @@ CLIENTS = (
         client_id="bank-b-loans",
         role="bank",
         document_types=_ALL_DOCUMENT_TYPES,
-        scopes=(*MACHINE_SCOPES[:3], CONSENT_SCOPE),
+        scopes=(*MACHINE_SCOPES, CONSENT_SCOPE),
     ),
     Client(
         label="source-hk",

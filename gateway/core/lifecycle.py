@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-from gateway.core.model import ConsentStatus, EvidenceStatus, ExchangeStatus
+from gateway.core.model import ConsentStatus, ExchangeStatus
 from gateway.errors import StateConflict
 
 CONSENT: dict[ConsentStatus, frozenset[ConsentStatus]] = {
@@ -42,20 +42,10 @@ EXCHANGE: dict[ExchangeStatus, frozenset[ExchangeStatus]] = {
     ExchangeStatus.CANCELLED: frozenset(),
 }
 
-EVIDENCE: dict[EvidenceStatus, frozenset[EvidenceStatus]] = {
-    EvidenceStatus.SUBMITTED: frozenset({EvidenceStatus.PENDING_CHAIN, EvidenceStatus.FAILED}),
-    EvidenceStatus.PENDING_CHAIN: frozenset({EvidenceStatus.ANCHORED, EvidenceStatus.FAILED}),
-    EvidenceStatus.ANCHORED: frozenset({EvidenceStatus.REVOKED, EvidenceStatus.SUPERSEDED, EvidenceStatus.EXPIRED}),
-    EvidenceStatus.REVOKED: frozenset(),
-    EvidenceStatus.SUPERSEDED: frozenset(),
-    EvidenceStatus.EXPIRED: frozenset(),
-    EvidenceStatus.FAILED: frozenset(),
-}
-
 OPEN_EXCHANGE = frozenset({ExchangeStatus.PENDING, ExchangeStatus.APPROVED})
 OPEN_CONSENT = frozenset({ConsentStatus.SUBMITTED, ConsentStatus.VALID})
 
-Status = TypeVar("Status", ConsentStatus, ExchangeStatus, EvidenceStatus)
+Status = TypeVar("Status", ConsentStatus, ExchangeStatus)
 
 
 def step(table: dict[Status, frozenset[Status]], current: Status, *following: Status) -> Status:

@@ -16,7 +16,6 @@ CONSENTS = "cdi:consents"  # create, read, revoke own consents
 DATA_REQUESTS = "cdi:data-requests"  # create data requests under a consent, and all of DATA_REQUESTS_READ
 DATA_REQUESTS_READ = "cdi:data-requests:read"  # read, acknowledge, cancel own data requests
 NOTICES = "cdi:notices"
-EVIDENCE = "cdi:evidence"
 
 
 def require(token: AccessToken, *any_of: str) -> None:

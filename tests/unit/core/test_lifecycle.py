@@ -5,14 +5,13 @@ from typing import Any
 
 import pytest
 
-from gateway.core.lifecycle import CONSENT, EVIDENCE, EXCHANGE, OPEN_CONSENT, OPEN_EXCHANGE, step
-from gateway.core.model import ConsentStatus, EvidenceStatus, ExchangeStatus
+from gateway.core.lifecycle import CONSENT, EXCHANGE, OPEN_CONSENT, OPEN_EXCHANGE, step
+from gateway.core.model import ConsentStatus, ExchangeStatus
 from gateway.errors import StateConflict
 
 TABLES: list[tuple[Any, type[StrEnum]]] = [
     (CONSENT, ConsentStatus),
     (EXCHANGE, ExchangeStatus),
-    (EVIDENCE, EvidenceStatus),
 ]
 STEPS = [
     pytest.param(table, current, following, id=f"{current}-{following}")
@@ -48,7 +47,7 @@ def test_every_life_comes_to_an_end(table: Any, statuses: type[StrEnum]) -> None
 
 @pytest.mark.parametrize(
     ("table", "start"),
-    [(CONSENT, ConsentStatus.SUBMITTED), (EXCHANGE, ExchangeStatus.PENDING), (EVIDENCE, EvidenceStatus.SUBMITTED)],
+    [(CONSENT, ConsentStatus.SUBMITTED), (EXCHANGE, ExchangeStatus.PENDING)],
 )
 def test_every_status_can_be_reached(table: Any, start: Any) -> None:
     reached = {start}

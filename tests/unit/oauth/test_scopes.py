@@ -45,7 +45,7 @@ TOKEN = AccessToken(
 def test_any_of_the_wanted_scopes_is_enough() -> None:
     scopes.require(TOKEN, scopes.DATA_REQUESTS, scopes.NOTICES)
     with pytest.raises(ScopeInsufficient):
-        scopes.require(TOKEN, scopes.EVIDENCE)
+        scopes.require(TOKEN, scopes.DATA_REQUESTS)
 
 
 def test_a_missing_scope_is_named_in_the_challenge() -> None:
