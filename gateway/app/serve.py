@@ -102,7 +102,7 @@ class Service:
             gc.collect()
             gc.freeze()
             gc.set_threshold(50_000, 20, 50)
-            self._warn_of_stale_lists(parts.clock.now())
+            self._warn_of_stale(stale_lists(self.settings, parts.clock.now()))
             self.started = True
             self.log.event("service.ready")
             await self.stop.wait()
@@ -146,8 +146,8 @@ class Service:
         for consent_status, count in (await parts.store.count_consents()).items():
             parts.metrics.consents(consent_status.value).set(count)
 
-    def _warn_of_stale_lists(self, now: float) -> None:
-        for name in stale_lists(self.settings, now):
+    def _warn_of_stale(self, lists: list[str]) -> None:
+        for name in lists:
             self.log.event("crl.stale", level="warning", file=name)
 
     async def _reload(self, parts: Parts, listeners: Listeners) -> None:
@@ -155,6 +155,8 @@ class Service:
         try:
             participants = load_participants(self.settings.participants_file, codes=published_codes())
             fresh = view(self.settings, participants, parts.validators)
+            # With the other files: one that breaks while this waits below must not end the process.
+            stale = stale_lists(self.settings, parts.clock.now())
             tls = ((listeners.bank, self.settings.bank), (listeners.partner, self.settings.partner))
             contexts = [(listener, server_context(settings)) for listener, settings in tls]
             parts.metrics.set_certificates({listener.name: settings.certificate_file for listener, settings in tls})
@@ -173,5 +175,5 @@ class Service:
             listener.close_connections_where(
                 lambda item: fresh.registry.by_certificate(item) is None or fresh.revoked(item)
             )
-        self._warn_of_stale_lists(parts.clock.now())
+        self._warn_of_stale(stale)
         self.log.event("reload.done")
