@@ -28,13 +28,16 @@ def write_client_scripts(folder: Path, description: Mapping[str, Any]) -> None:
         file.chmod(0o755)
 
 
-def walk_through(folder: Path, description: Mapping[str, Any], *, now: int) -> list[tuple[str, str]]:
-    """Title and shell command of each main call as bank-a, in an order that works. `folder` as the user knows it."""
+def walk_through(
+    folder: Path, description: Mapping[str, Any], *, now: int, program: str = "cdi-gateway"
+) -> list[tuple[str, str]]:
+    """Title and shell command of each main call as bank-a, in an order that works. `folder` as the user knows it,
+    `program` as the shell does."""
     bank = description["listeners"]["bank"]
     sample = description["samples"][0]
     directory = shlex.quote(str(folder))
     curl = f"{directory}/clients/bank-a/curl.sh -s"
-    token = f"cdi-gateway sandbox token --dir {directory} --client bank-a"
+    token = f"{program} sandbox token --dir {directory} --client bank-a"
     consent = {
         "type": "ConsentTypeSignedDocNotRequired",
         "dataProviderId": sample["issuerId"],

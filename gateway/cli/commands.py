@@ -17,11 +17,9 @@ from typer.main import get_command
 
 from gateway.cli.digest import digest
 from gateway.cli.serve import serve
-from gateway.cli.terminal import DONE, NEGATIVE, WRONG, Refused, complain, say
+from gateway.cli.terminal import DONE, NEGATIVE, PROGRAM, WRONG, Refused, complain, say
 from gateway.errors import GatewayError
 from gateway.settings import SettingsError
-
-PROGRAM = "cdi-gateway"
 
 # Commands with an application of their own in the module of the same name, imported only when called: nobody waits
 # for databases and servers to hash a file.

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
+import shutil
 import signal
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,7 +22,7 @@ from adapters.sandbox.children import ChildFailed
 from adapters.sandbox.commands import walk_through
 from adapters.sandbox.samples import SamplesUnavailable
 from adapters.sandbox.world import DESCRIPTION_FILE, World, WorldBusy
-from gateway.cli.terminal import DONE, NEGATIVE, WRONG, Refused, say, say_json
+from gateway.cli.terminal import DONE, NEGATIVE, PROGRAM, WRONG, Refused, say, say_json
 
 app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
 
@@ -119,9 +122,14 @@ def _introduce(world: World, folder: Path) -> None:
     owner = description["owners"][0]
     say(f"{'owner':<9} {owner['login']} / {owner['password']}")
     say(f"\nEverything a client needs is in {world.description_file}. Commands to copy:")
-    for title, command in walk_through(folder, description, now=int(world.clock.now())):
+    for title, command in walk_through(folder, description, now=int(world.clock.now()), program=_program()):
         say(f"\n# {title}\n{command}")
     say("\nReady. Ctrl-C stops it; its state stays.")
+
+
+def _program() -> str:
+    """This command for the user's shell, which need not know the environment that it is installed in."""
+    return PROGRAM if shutil.which(PROGRAM) else f"{shlex.quote(sys.executable)} -m gateway"
 
 
 async def _token(folder: Path, client: str, consent_id: str | None, scope: str | None, owner: str) -> str:

@@ -12,6 +12,8 @@ import orjson
 from rich.console import Console
 from rich.table import Table
 
+PROGRAM = "cdi-gateway"
+
 DONE = 0
 NEGATIVE = 1  # the check failed, or the outcome is negative
 WRONG = 2  # wrong usage or configuration

@@ -50,6 +50,14 @@ def test_urls_and_commands_are_printed(folder: Path) -> None:
     assert "curl" in printed
 
 
+def test_a_printed_command_runs_as_it_is(folder: Path) -> None:
+    printed = (folder / "printed.txt").read_text().splitlines()
+    command = next(line for line in printed if line.startswith("TOKEN="))
+    shell = ["sh", "-c", f'{command}; echo "$TOKEN"']
+    answer = subprocess.run(shell, capture_output=True, text=True, check=False)
+    assert (answer.stderr, answer.stdout.count(".")) == ("", 2)
+
+
 def test_a_printed_token_is_one_line_that_the_gateway_accepts(folder: Path) -> None:
     token = run("token", "--dir", str(folder), "--client", "bank-a")
     assert (token.returncode, token.stderr, token.stdout.count("\n")) == (0, "", 1)
