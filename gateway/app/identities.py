@@ -11,7 +11,7 @@ from gateway.core.registry import Registry
 from gateway.core.verification import Trust
 from gateway.exchange.roster import View
 from gateway.profiles.dvp_v1.signature import KeySet, key_set
-from gateway.profiles.dvp_v1.trust import Anchors, issuer_signed
+from gateway.profiles.dvp_v1.trust import Anchors, issuer_key_known, issuer_signed
 from gateway.profiles.validation import Validators
 from gateway.settings import Codes, Participants, Settings
 from gateway.tls import RevocationLists
@@ -68,7 +68,9 @@ def _trust(
         )
         trust[platform.id] = Trust(
             entitled=registry.entitled,
+            issuer_key_known=partial(issuer_key_known, issuer_keys),
             issuer_signed=partial(issuer_signed, issuer_keys),
+            provable=anchors.provable,
             anchored=anchors.anchored,
         )
     return trust

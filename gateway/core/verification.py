@@ -66,12 +66,15 @@ class Silence:
 class Trust:
     """What judging needs of the outside, as pure functions over keys and the registry.
 
-    `entitled(issuer_id, document_type)`; `issuer_signed(issuer_id, statement, detached_jws)`;
+    `entitled(issuer_id, document_type)`; `issuer_key_known(issuer_id, detached_jws)`: we have the key that it names;
+    `issuer_signed(issuer_id, statement, detached_jws)`; `provable(chain)`: it brings a proof that we have the keys for;
     `anchored(chain, leaf)`: the chain reference proves that the ledger holds this leaf.
     """
 
     entitled: Callable[[str, str], bool]
+    issuer_key_known: Callable[[str, str], bool]
     issuer_signed: Callable[[str, bytes, str], bool]
+    provable: Callable[[ChainReference], bool]
     anchored: Callable[[ChainReference, bytes], bool]
 
 
@@ -122,12 +125,17 @@ def _judge_evidence(asked: Question, answer: Answer, evidence: Evidence, trust: 
         digests=evidence.digests,
         valid_until=evidence.valid_until,
     )
+    # A key that was rolled over, or a ledger that we cannot check, says nothing about the document.
+    if not trust.issuer_key_known(evidence.issuer_id, evidence.issuer_signature):
+        return _untrusted(now)
     if not trust.issuer_signed(evidence.issuer_id, signed, evidence.issuer_signature):
         return _does_not_hold(integrity, Fact.INVALID, evidence, now)
     if evidence.status is EvidenceStatus.FAILED:
         return _untrusted(now)  # what never came on chain is no evidence, yet it was given as such
     if evidence.status in _NOT_ON_CHAIN_YET:
         return _indeterminate(Reason.PENDING_ON_CHAIN, now)
+    if not trust.provable(evidence.chain):
+        return _untrusted(now)
     leaf = ledger_leaf(statement_bytes=signed, issuer_signature=evidence.issuer_signature)
     if not trust.anchored(evidence.chain, leaf):
         return _does_not_hold(integrity, Fact.VALID, evidence, now)

@@ -107,6 +107,19 @@ def verify_detached(token: str, payload: bytes, keys: KeySet, typ: str) -> bool:
     return True
 
 
+def names_another_key(token: str, keys: KeySet) -> bool:
+    """Whether the token's header names a key (`kid`) that is not among these: rolled over, or a stranger's.
+
+    Such a token can be neither believed nor called false.
+    """
+    try:
+        header = orjson.loads(_decoded(token.partition(".")[0].encode()))
+    except (SignatureError, orjson.JSONDecodeError):
+        return False
+    kid = header.get("kid") if isinstance(header, dict) else None
+    return isinstance(kid, str) and kid not in keys
+
+
 def _key(segment: bytes, keys: KeySet, typ: str) -> ec.EllipticCurvePublicKey:
     if len(segment) > _HEADER_BYTES_MAX:
         raise SignatureError("TYPE")

@@ -16,6 +16,7 @@ from gateway.profiles.dvp_v1.signature import (
     KeySet,
     SignatureError,
     Signer,
+    names_another_key,
     sign,
     sign_detached,
     verify,
@@ -49,6 +50,11 @@ def issuer_signed(keys: Mapping[str, KeySet], issuer_id: str, statement: bytes, 
     return issuer_keys is not None and verify_detached(detached_jws, statement, issuer_keys, STATEMENT_TYPE)
 
 
+def issuer_key_known(keys: Mapping[str, KeySet], issuer_id: str, detached_jws: str) -> bool:
+    """False when the signature names a key of this issuer that we do not have."""
+    return not names_another_key(detached_jws, keys.get(issuer_id, {}))
+
+
 def header_sign(signer: Signer, header: ChainHeader) -> str:
     """The compact JWS of a block's header (RFC 8785 payload)."""
     return sign(
@@ -79,6 +85,13 @@ class Anchors:
         self._system = expected_system
         self._cache_max = cache_max
         self._verified: OrderedDict[str, ChainHeader] = OrderedDict()
+
+    def provable(self, chain: ChainReference) -> bool:
+        """Whether the reference brings a proof that these keys can check: of this ledger, under a key that we have."""
+        proof = chain.proof
+        if proof is None or chain.system != self._system:
+            return False
+        return proof.header in self._verified or not names_another_key(proof.header, self._keys)
 
     def anchored(self, chain: ChainReference, leaf: bytes) -> bool:
         """Whether the ledger holds this leaf in the block that the reference names."""

@@ -53,7 +53,9 @@ EVIDENCE = Evidence(
 )
 GOOD = Trust(
     entitled=lambda issuer, document_type: issuer == "SZCREDIT01DP" and document_type == "CORPORATE_CREDIT_REPORT",
+    issuer_key_known=lambda issuer, signature: True,
     issuer_signed=lambda issuer, statement, signature: True,
+    provable=lambda chain: True,
     anchored=lambda chain, leaf: True,
 )
 
@@ -152,6 +154,20 @@ def test_a_wrong_issuer_signature_is_an_alarm_and_not_a_match() -> None:
 def test_a_wrong_chain_proof_is_an_alarm_and_leaves_the_issuer_valid() -> None:
     found = verdict(said(Outcome.MATCH), trust=replace(GOOD, anchored=lambda *_: False))
     assert (found.outcome, found.issuer, found.alarm) == (Outcome.SIGNATURE_INVALID, Fact.VALID, True)
+
+
+@pytest.mark.parametrize(
+    "trust",
+    [
+        replace(GOOD, issuer_key_known=lambda *_: False, issuer_signed=lambda *_: False),
+        replace(GOOD, provable=lambda *_: False, anchored=lambda *_: False),
+    ],
+    ids=["issuer key", "ledger key or proof"],
+)
+def test_what_we_have_no_key_for_is_neither_believed_nor_called_false(trust: Trust) -> None:
+    found = verdict(said(Outcome.MATCH), trust=trust)
+    assert (found.outcome, found.reason, found.alarm) == (Outcome.INDETERMINATE, Reason.ANSWER_UNTRUSTED, True)
+    assert facts(found) == (Fact.UNKNOWN, Fact.UNKNOWN, Fact.UNKNOWN)
 
 
 def test_the_issuer_is_asked_about_the_statement_with_the_asked_document_type() -> None:

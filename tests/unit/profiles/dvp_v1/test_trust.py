@@ -114,3 +114,29 @@ def test_single_transaction_is_the_whole_tree() -> None:
     alone = evidence(SOURCE, LEDGER, neighbours=0)
     assert anchors().anchored(alone.chain, leaf_of(alone))
     assert not anchors().anchored(alone.chain, b"another leaf")
+
+
+def test_a_signature_by_a_key_that_we_do_not_have_is_told_from_a_wrong_one() -> None:
+    rolled_over = KeySigner("issuer-2")
+    signed = statement_of(EVIDENCE, DOCUMENT_TYPE)
+    keys = {ISSUER: SOURCE.keys()}
+    assert trust.issuer_key_known(keys, ISSUER, trust.detached_sign(SOURCE, signed))
+    assert trust.issuer_key_known(
+        keys, ISSUER, trust.detached_sign(KeySigner("issuer"), signed)
+    )  # ours by name, forged
+    assert not trust.issuer_key_known(keys, ISSUER, trust.detached_sign(rolled_over, signed))
+    assert not trust.issuer_key_known({}, ISSUER, EVIDENCE.issuer_signature)
+
+
+@pytest.mark.parametrize("token", ["", "..", "no base64!..x", "e30..x", "bnVsbA..x", "W10..x", "é..x"])
+def test_what_names_no_key_is_left_to_the_signature_check(token: str) -> None:
+    assert trust.issuer_key_known({ISSUER: SOURCE.keys()}, ISSUER, token)
+
+
+def test_a_reference_is_provable_by_the_ledger_that_we_know_alone() -> None:
+    proof = EVIDENCE.chain.proof
+    assert proof is not None
+    assert anchors().provable(EVIDENCE.chain)
+    assert not anchors().provable(replace(EVIDENCE.chain, proof=None))
+    assert not anchors().provable(replace(EVIDENCE.chain, system="another"))
+    assert not anchors(KeySigner("ledger-2").keys()).provable(EVIDENCE.chain)
