@@ -214,10 +214,14 @@ class SeenByOperators:
 
     outcomes: list[str] = field(default_factory=list)
     alarms: list[str] = field(default_factory=list)
+    asked_seconds: list[float] = field(default_factory=list)
     failures: list[BaseException] = field(default_factory=list)
 
     def verified(self, document_type: str, outcome: str) -> None:
         self.outcomes.append(outcome)
+
+    def asked(self, seconds: float) -> None:
+        self.asked_seconds.append(seconds)
 
     def alarm(self, reason: str, exchange_id: str) -> None:
         self.alarms.append(reason)

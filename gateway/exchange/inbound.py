@@ -32,8 +32,9 @@ class Inbound:
     async def evidence_revoked(self, platform: Admitted, revocation: Revocation) -> int:
         """Notices for every delivered MATCH on this evidence that has none yet; how many there were.
 
-        Durable on return. kill -9 in the middle: the platform has no acknowledgement and sends again under another
-        message id; the exchanges that were told of it before are no longer among those that rely on it.
+        Recorded before anyone can read of it; durable on return. kill -9 in the middle: the platform has no
+        acknowledgement and sends again under another message id, which is recorded again; the exchanges that were told
+        before are no longer among those that rely on it.
         """
         if not self._audit.healthy():
             raise AuditUnavailable()
@@ -42,7 +43,6 @@ class Inbound:
         )
         if not first:
             raise ReplayDetected()
-        relied = await self._reliance.revoked(revocation.evidence_id)
         await self._audit.append(
             [
                 record(
@@ -52,8 +52,7 @@ class Inbound:
                     direction=Direction.SOUTHBOUND,
                     interaction=platform.interaction,
                     evidence=revocation.evidence_id,
-                    count=relied,
                 )
             ]
         )
-        return relied
+        return await self._reliance.revoked(revocation.evidence_id)

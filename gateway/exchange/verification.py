@@ -57,6 +57,7 @@ from gateway.ports import (
 class Observer(Protocol):
     """What operations people see of a verification."""
 
+    def asked(self, seconds: float) -> None: ...
     def verified(self, document_type: str, outcome: str) -> None: ...
     def alarm(self, reason: str, exchange_id: str) -> None: ...
     def failed(self, error: BaseException, exchange_id: str) -> None: ...
@@ -284,6 +285,7 @@ class Verifications:
         asked = question(consented, request_id=exchange.request_id)
         answer = await platform.ask(asked, trace=trace, deadline_seconds=self._pace.question)
         took = self._clock.monotonic() - began
+        self._observer.asked(took)
         now = self._clock.now()
         verdict = judge(asked, answer, self._roster.view.trust[platform.platform_id], now=int(now))
         if verdict.alarm:

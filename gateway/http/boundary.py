@@ -22,6 +22,7 @@ from gateway.errors import (
 )
 from gateway.http import problems
 from gateway.http.problems import INTERACTION_FIELD
+from gateway.observe import waits
 from gateway.observe.logs import Log
 from gateway.observe.metrics import Metrics
 from gateway.observe.tracing import CHILD_RANDOM_BYTES, child, parse_traceparent, trace_id
@@ -35,8 +36,6 @@ RESPONSE_FIELDS = web.RequestKey("response_fields", Mapping[str, str])
 """Set by a handler: fields of the answer, whatever becomes of the request (RateLimit)."""
 OUTCOME = web.RequestKey("outcome", str)
 """Set by a handler: metric label of a request that was answered; a code. Without it: `ok`."""
-WAITED_SECONDS = web.RequestKey("waited_seconds", float)
-"""Set by a handler: the part of the request's time that was spent waiting on others."""
 
 UNMATCHED = "unmatched"
 OK = "ok"
@@ -89,7 +88,7 @@ class Boundary:
         self._clock = clock
 
     async def __call__(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        started = self._clock.monotonic()
+        started, waited = self._clock.monotonic(), waits.begin()
         entropy = os.urandom(16 + CHILD_RANDOM_BYTES)
         interaction = _interaction(request.headers.get(INTERACTION_FIELD), entropy[:16])
         trace = child(parse_traceparent(request.headers.get("traceparent")), entropy[16:])
@@ -107,7 +106,7 @@ class Boundary:
             self._in_flight.count -= 1
         if not response.prepared:
             _complete(response, request, interaction)
-        self._observe(request, response.status, outcome, trace, started)
+        self._observe(request, response.status, outcome, seconds=self._clock.monotonic() - started, waited=waited)
         if isinstance(response, web.HTTPException):  # a redirect; aiohttp wants it raised
             raise response
         return response
@@ -126,16 +125,15 @@ class Boundary:
             self._metrics.rate_limited(refusal.private).inc()  # the policy's name
         return problems.response(refusal, interaction=interaction), refusal.code
 
-    def _observe(self, request: web.Request, status: int, outcome: str, trace: TraceContext, started: float) -> None:
-        seconds = self._clock.monotonic() - started
+    def _observe(self, request: web.Request, status: int, outcome: str, *, seconds: float, waited: waits.Waits) -> None:
         route = route_template(request)
         self._metrics.requests(route, outcome).inc()
         self._metrics.request_duration(route).observe(seconds)
-        self._metrics.gateway_duration(route).observe(max(seconds - request.get(WAITED_SECONDS, 0.0), 0.0))
+        self._metrics.gateway_duration(route).observe(max(seconds - waited.seconds, 0.0))
         self._log.event(
             "request.done",
             interaction=request[INTERACTION],
-            trace=trace_id(trace),
+            trace=trace_id(request[TRACE]),
             route=f"{request.method} {route}",
             status=status,
             outcome=outcome,

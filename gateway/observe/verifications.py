@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gateway.core.model import Direction
 from gateway.errors import GatewayError
+from gateway.observe import waits
 from gateway.observe.logs import Log
 from gateway.observe.metrics import Metrics
 
@@ -14,6 +15,9 @@ class Observed:
     def __init__(self, metrics: Metrics, log: Log) -> None:
         self._metrics = metrics
         self._log = log
+
+    def asked(self, seconds: float) -> None:
+        waits.add(seconds)
 
     def verified(self, document_type: str, outcome: str) -> None:
         self._metrics.verifications(Direction.SOUTHBOUND.value, document_type, outcome).inc()

@@ -38,7 +38,7 @@ async def test_revoked_evidence_is_told_once_to_each_bank_that_relied_on_it(scen
         assert {notice["dataRequestId"] for notice in here} == set(matched)
         assert [notice["dataRequestId"] for notice in there] == [matched_there]
         assert len(here) == 2
-        assert [entry["count"] for entry in _heard(scene, document)] == [3, *([0] * before)]
+        assert len(_heard(scene, document)) == before + 1
     assert await _revocations(scene, other) == []
 
 

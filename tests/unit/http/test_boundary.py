@@ -8,7 +8,8 @@ import pytest
 from aiohttp import web
 
 from gateway.errors import ConsentNotFound, RateLimited, StateConflict, TokenInvalid, TokenMissing, UpstreamUnavailable
-from gateway.http.boundary import INTERACTION, OUTCOME, RESPONSE_FIELDS, TRACE, WAITED_SECONDS, route_template
+from gateway.http.boundary import INTERACTION, OUTCOME, RESPONSE_FIELDS, TRACE, route_template
+from gateway.observe import waits
 from tests.fakes_edge import WAIT_SECONDS, Edge, Reply, get, post, serving
 
 CANARY = "HKG:12345678"
@@ -256,9 +257,9 @@ async def test_a_rate_refusal_is_counted_by_its_policy() -> None:
 
 
 async def test_own_time_leaves_waiting_out() -> None:
-    async def wait_on_others(request: web.Request) -> web.Response:
+    async def wait_on_others(_request: web.Request) -> web.Response:
         edge.clock.time += 3
-        request[WAITED_SECONDS] = 2.0
+        waits.add(2.0)
         return web.Response()
 
     async with serving(web.get("/", wait_on_others)) as edge:
