@@ -26,8 +26,6 @@ from gateway.core.model import (
     Digest,
     Direction,
     Document,
-    Exchange,
-    ExchangeStatus,
     HashAlgorithm,
     Participant,
     Role,
@@ -43,24 +41,11 @@ from gateway.errors import (
     DirectionNotPermitted,
     GatewayError,
 )
+from tests import samples
 
-NOW = 1_800_000_000
-SCOPE = DataScope(scope_type="DataScopeTypeUDR", document_type="CORPORATE_CREDIT_REPORT")
-CONSENT = Consent(
-    consent_id="c-1",
-    consumer_id="BANKA01DC",
-    consumer_name="Bank A",
-    provider_id="SZCREDIT01DP",
-    provider_name="Source",
-    type="ConsentTypeSignedDocNotRequired",
-    scope=SCOPE,
-    purpose="SME_LOAN_UNDERWRITING",
-    hash_key="d" * 64,
-    subject="s",
-    status=ConsentStatus.VALID,
-    expire_time=NOW + 1000,
-    max_uses=2,
-)
+NOW = samples.NOW
+SCOPE = samples.scope(udr=None)
+CONSENT = samples.consent(consent_id="c-1", scope=SCOPE, max_uses=2, expire_time=NOW + 1000)
 BANK = Participant(
     participant_id="BANKA01DC",
     name="Bank A",
@@ -210,23 +195,7 @@ def test_a_token_that_differs_in_anything_approves_nothing(changes: dict[str, An
     assert not approval(CONSENT, replace(GRANT, **changes))
 
 
-EXCHANGE = Exchange(
-    exchange_id="x-1",
-    request_id="r-1",
-    consumer_id="BANKA01DC",
-    consent_id="c-1",
-    scope=SCOPE,
-    purpose="SME_LOAN_UNDERWRITING",
-    document=REQUEST.document,
-    status=ExchangeStatus.PENDING,
-    interaction="i",
-    client_id="bank-a",
-    certificate="f" * 64,
-    created_at=NOW,
-    updated_at=NOW,
-    deadline_at=NOW + 600,
-    next_attempt_at=NOW,
-)
+EXCHANGE = samples.exchange(CONSENT)
 
 
 def test_a_reserved_use_survives_that_others_consumed_the_rest() -> None:

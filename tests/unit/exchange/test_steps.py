@@ -10,12 +10,8 @@ from gateway.audit.record import Actor
 from gateway.core.model import (
     Consent,
     ConsentStatus,
-    DataScope,
-    Digest,
-    Document,
     Exchange,
     ExchangeStatus,
-    HashAlgorithm,
     Outcome,
     Reason,
     Report,
@@ -24,42 +20,11 @@ from gateway.core.model import (
 from gateway.errors import ConsentExpired, ConsentRevoked, StateConflict
 from gateway.exchange import steps
 from gateway.ports import ExchangeStep
+from tests import samples
 
-NOW = 1_800_000_000.0
-SCOPE = DataScope(scope_type="DataScopeTypeUDR", document_type="CORPORATE_CREDIT_REPORT")
-CONSENT = Consent(
-    consent_id="c-1",
-    consumer_id="BANKA01DC",
-    consumer_name="Bank A",
-    provider_id="SZCREDIT01DP",
-    provider_name="Source",
-    type="ConsentTypeSignedDocNotRequired",
-    scope=SCOPE,
-    purpose="SME_LOAN_UNDERWRITING",
-    hash_key="d" * 64,
-    subject="s",
-    status=ConsentStatus.VALID,
-    expire_time=int(NOW) + 1000,
-    max_uses=2,
-    reserved=1,
-)
-EXCHANGE = Exchange(
-    exchange_id="x-1",
-    request_id="r-1",
-    consumer_id="BANKA01DC",
-    consent_id="c-1",
-    scope=SCOPE,
-    purpose="SME_LOAN_UNDERWRITING",
-    document=Document(issuer_id="SZCREDIT01DP", digests=(Digest(algorithm=HashAlgorithm.SM3, value="a" * 64),)),
-    status=ExchangeStatus.PENDING,
-    interaction="i",
-    client_id="bank-a",
-    certificate="f" * 64,
-    created_at=int(NOW),
-    updated_at=int(NOW),
-    deadline_at=int(NOW) + 600,
-    next_attempt_at=NOW,
-)
+NOW = float(samples.NOW)
+CONSENT = samples.consent(max_uses=2, reserved=1, expire_time=int(NOW) + 1000)
+EXCHANGE = samples.exchange(CONSENT, request_id="r-1", deadline_at=int(NOW) + 600, next_attempt_at=NOW)
 MATCH = Verdict(outcome=Outcome.MATCH, checked_at=int(NOW))
 PENDING = Verdict(outcome=Outcome.INDETERMINATE, reason=Reason.PENDING_ON_CHAIN, checked_at=int(NOW))
 REPORT = Report(name="r.jws", jws="a.b.c", sha256="e" * 64, key_id="k")
