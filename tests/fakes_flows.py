@@ -315,6 +315,7 @@ class World:
             verifications=self.verifications,
             consents=self.consents,
             recorder=self.recorder,
+            reliance=self.reliance,
             refusals=self.refusals,
             audit=audit,
             clock=clock,

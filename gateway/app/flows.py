@@ -78,6 +78,7 @@ def build_flows(parts: Parts, tasks: asyncio.TaskGroup) -> Flows:
             verifications=verifications,
             consents=consents,
             recorder=parts.recorder,
+            reliance=reliance,
             refusals=parts.refusals,
             audit=audit,
             clock=clock,

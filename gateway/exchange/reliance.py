@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import OrderedDict
 
 from gateway.core.model import EVIDENCE_REVOKED
+from gateway.errors import GatewayError
 from gateway.ports import Clock, ExchangeStore, NewNotice, NoticeStore
 
 PAGE = 200
@@ -28,6 +30,7 @@ class Reliance:
         self._clock = clock
         self._remembered_max = remembered_max
         self._revoked: OrderedDict[str, None] = OrderedDict()  # oldest first
+        self._owed: set[str] = set()  # of the remembered ones: delivered on, and not told for want of the store
         self._telling = asyncio.Lock()  # two that tell of one evidence must not both find the same exchanges
 
     async def revoked(self, evidence_id: str) -> int:
@@ -40,9 +43,20 @@ class Reliance:
         return await self._tell(evidence_id)
 
     async def delivered(self, evidence_id: str) -> None:
-        """A MATCH on this evidence was delivered: its revocation may have come while the answer was on its way."""
+        """A MATCH on this evidence was delivered: its revocation may have come while the answer was on its way.
+
+        The delivery stands, so a store that cannot be used now is no error of it: `tell_owed` tells later.
+        """
         if evidence_id in self._revoked:
+            self._owed.add(evidence_id)
+            with contextlib.suppress(GatewayError):
+                await self.tell_owed()
+
+    async def tell_owed(self) -> None:
+        """Tell what could not be told behind a delivery. The worker calls it."""
+        for evidence_id in list(self._owed):
             await self._tell(evidence_id)
+            self._owed.discard(evidence_id)
 
     async def _tell(self, evidence_id: str) -> int:
         relied, after, now = 0, None, int(self._clock.now())

@@ -13,6 +13,7 @@ from gateway.audit.record import Actor
 from gateway.exchange.admission import Refusals
 from gateway.exchange.consents import Consents
 from gateway.exchange.recording import Recorder, record
+from gateway.exchange.reliance import Reliance
 from gateway.exchange.verification import Verifications
 from gateway.ports import AuditLog, Clock
 
@@ -26,6 +27,7 @@ class Worker:
         verifications: Verifications,
         consents: Consents,
         recorder: Recorder,
+        reliance: Reliance,
         refusals: Refusals,
         audit: AuditLog,
         clock: Clock,
@@ -36,6 +38,7 @@ class Worker:
         self._verifications = verifications
         self._consents = consents
         self._recorder = recorder
+        self._reliance = reliance
         self._refusals = refusals
         self._audit = audit
         self._clock = clock
@@ -57,11 +60,16 @@ class Worker:
 
     async def round(self) -> int:
         """One look at everything; the number of exchanges that were taken."""
-        await self._recorder.flush()
-        await self._consents.expire_due()
+        for chore in (self._recorder.flush, self._consents.expire_due, self._reliance.tell_owed, self._count_refusals):
+            try:
+                await chore()
+            except Exception as error:  # what one chore cannot do must not keep the others from theirs
+                self._failed(error)
+        return await self._verifications.resume_due(self._batch)
+
+    async def _count_refusals(self) -> None:
         if self._clock.monotonic() - self._counted_at >= REFUSALS_INTERVAL_SECONDS:
             await self.write_refusals()
-        return await self._verifications.resume_due(self._batch)
 
     async def write_refusals(self) -> None:
         """Counts of refusals since the last time, one record for each participant and code."""

@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import pytest
+
+from gateway.audit.record import Record
+from gateway.core.model import Notice
 from gateway.core.verification import Question
+from gateway.errors import UpstreamUnavailable
 from gateway.exchange.reliance import Reliance
+from gateway.ports import NewNotice, NoticeStore
 from tests.fakes_flows import ENOUGH, World, match
 
 
@@ -35,6 +43,36 @@ async def test_a_revocation_between_outcome_and_delivery_is_told_too(world: Worl
 
     world.audit.after = revoke
     exchange = await world.ask(await world.consent(max_uses=2), wait_seconds=ENOUGH)
+    assert await told(world) == [exchange.exchange_id]
+
+
+class Failing:
+    """A notice store that cannot be used as often as it is told."""
+
+    def __init__(self, store: NoticeStore, times: int) -> None:
+        self._store, self._left = store, times
+
+    async def add_notices(self, notices: Sequence[NewNotice], records: Sequence[Record] = ()) -> None:
+        if self._left:
+            self._left -= 1
+            raise UpstreamUnavailable()
+        await self._store.add_notices(notices, records)
+
+    async def notices(self, participant_id: str, *, after: int, limit: int) -> Sequence[Notice]:
+        return await self._store.notices(participant_id, after=after, limit=limit)
+
+
+async def test_what_could_not_be_told_behind_a_delivery_is_told_later_and_once(world: World) -> None:
+    notices = Failing(world.store, times=2)
+    reliance = Reliance(exchanges=world.store, notices=notices, clock=world.clock)
+    await reliance.revoked("evidence-1")
+    exchange = await world.ask(await world.consent(), wait_seconds=ENOUGH)
+    await reliance.delivered("evidence-1")
+    with pytest.raises(UpstreamUnavailable):
+        await reliance.tell_owed()
+    assert await told(world) == []
+    for _ in range(2):
+        await reliance.tell_owed()
     assert await told(world) == [exchange.exchange_id]
 
 

@@ -81,6 +81,17 @@ async def test_one_failing_round_does_not_end_the_loop(world: World) -> None:
     assert await world.store.waiting(limit=1) == []
 
 
+async def test_a_chore_that_fails_keeps_nothing_else_from_being_done(world: World) -> None:
+    world.platform.answer = SILENCE
+    waiting = await world.settled(await world.ask(await world.consent()))
+    await world.store.submit(ConsentStep(consent=samples.consent(), records=(samples.record(),)), samples.idempotency())
+    world.clock.advance(5)
+    world.audit.refuses = 1
+    assert await world.worker.round() == 1
+    assert [type(error) for error in world.worker_failures] == [AuditUnavailable]
+    assert (await world.settled(waiting)).attempts == 2
+
+
 async def test_it_ends_when_told_and_finishes_its_round(world: World) -> None:
     stop = asyncio.Event()
     stop.set()
