@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from gateway.audit.privacy import Open
 from gateway.audit.record import Record
 from gateway.core.model import (
     Consent,
@@ -52,7 +53,89 @@ class AuditLog(Protocol):
         """
 
     def healthy(self) -> bool:
-        """Whether an append could succeed now. Never blocks."""
+        """Whether an append could succeed now, and is to be answered for: publication, witnesses and time-stamps are
+        within their limits. Never blocks."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredEntry:
+    """A committed entry. `entry`: its RFC 8785 bytes, None once pruned. `leaf_hash`: RFC 6962, 32 bytes."""
+
+    index: int
+    entry: bytes | None
+    leaf_hash: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Head:
+    """What the log says of itself: number of entries, root over them, lowest index that is not pruned."""
+
+    origin: str
+    size: int
+    root: bytes
+    pruned: int
+
+
+class LogReader(Protocol):
+    """The committed entries, for those that follow the log beside its commit path. Raises AuditUnavailable."""
+
+    async def head(self) -> Head:
+        """As last committed, also by other processes."""
+
+    async def entries(self, start: int, count: int) -> Sequence[StoredEntry]:
+        """Up to `count` entries from index `start`, in order, without gaps."""
+
+
+class SubjectKeys(Protocol):
+    """The keys of the data owners, who are known by their pseudonyms. Raises AuditUnavailable."""
+
+    async def open_for(self, subjects: Sequence[str]) -> Open:
+        """For `privacy.opened`, with the keys of these subjects as they are now."""
+
+    async def erase(self, subject: str, record: Record) -> bool:
+        """Destroy the subject's keys and append `record`, in one transaction. False, and nothing is written, when there
+        is none. From then on no process can open, in whatever it had in memory, what was sealed under them; new entries
+        about the subject get a new key. Raises StateConflict while a hold is on the subject."""
+
+    async def hold(self, hold: Hold, record: Record) -> None:
+        """Set the hold and append `record`, in one transaction. Raises StateConflict when its id is taken."""
+
+    async def release(self, hold_id: str, record: Record) -> bool:
+        """Lift it and append `record`, in one transaction. False when there is no such hold."""
+
+    async def holds(self) -> Sequence[Hold]:
+        """All that are set, oldest first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hold:
+    """A legal hold: the subject's key stays, and no entry from `from_index` on is pruned. `subject` None: everybody."""
+
+    hold_id: str
+    subject: str | None
+    from_index: int
+    reason: str  # a case number or code, never a person's data
+    since: float
+
+
+class Pruning(Protocol):
+    async def prune(self, below: int, record: Record) -> int:
+        """Drop the bytes of the entries below the index (a multiple of 256; leaf hashes stay) and append `record`, in
+        one transaction. The number of entries that lost their bytes. Raises StateConflict when a hold covers one."""
+
+
+class Publication(Protocol):
+    """What outsiders can verify by now."""
+
+    def covered(self) -> int:
+        """The size of the newest published checkpoint."""
+
+    async def wait_covered(self, index: int, *, timeout_seconds: float) -> bool:
+        """Whether a published checkpoint covers the entry, at the latest when the time is up."""
+
+    async def proof(self, index: int) -> str | None:
+        """The tlog-proof of the entry under the newest checkpoint; None while none covers it. Raises AuditUnavailable
+        when the published files cannot be read or do not hold together."""
 
 
 # --- store ---------------------------------------------------------------------------------------------------

@@ -79,7 +79,13 @@ def _gateway(ports: Ports) -> Json:
         "participants_file": "participants.yaml",
         "rates": {"participant": {"per_second": 500, "burst": 1000}},
         "store": {"url": "sqlite:///data/gateway.db"},
-        "audit": {"url": "sqlite:///data/audit.db", "origin": "sandbox.example/audit"},
+        "audit": {
+            "url": "sqlite:///data/audit.db",
+            "index_url": "sqlite:///data/audit-index.db",
+            "origin": "sandbox.example/audit",
+            "signing_key_file": "gateway/keys/audit-log.pem",
+            "publish": {"dir": "audit/log"},
+        },
         "secrets": {
             "pseudonym_key_file": "gateway/keys/pseudonym.key",
             "storage_key_file": "gateway/keys/storage.key",

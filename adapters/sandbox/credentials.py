@@ -6,6 +6,9 @@ import secrets
 from collections.abc import Callable
 from pathlib import Path
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
 from adapters.sandbox.cast import CLIENTS, GATEWAY_ID, PLATFORM_ID, SOURCES
 from adapters.sandbox.files import write_public, write_secret
 from adapters.sandbox.pki import DAY_SECONDS, Authority, Issued, read_issued
@@ -50,6 +53,7 @@ class Credentials:
             self._signing_key(f"sources/{label}/key.pem", f"{label}-1", f"sources/{label}/jwks.json")
         for name in ("gateway/keys/pseudonym.key", "gateway/keys/storage.key"):
             self._symmetric_key(name)
+        self._log_key("gateway/keys/audit-log.pem")
         for authority, file in ((clients, "pki/clients.crl.pem"), (dvp, "pki/dvp.crl.pem")):
             if not (folder / file).exists():
                 write_public(folder / file, authority.revocation_list(now=now))
@@ -78,6 +82,12 @@ class Credentials:
         if not file.exists():
             KeySigner.create(key_id).write(file)
         write_jwks(self._folder / jwks_place, [KeySigner.read(key_id, file)])
+
+    def _log_key(self, place: str) -> None:
+        if not (self._folder / place).exists():
+            key = Ed25519PrivateKey.generate()
+            pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+            write_secret(self._folder / place, pem)
 
     def _symmetric_key(self, place: str) -> None:
         if not (self._folder / place).exists():

@@ -1,11 +1,16 @@
-"""One audit entry (`schemas/audit/v1`): typed, without identities, rendered as RFC 8785 bytes of at most 16 KiB."""
+"""One audit entry (`schemas/audit/v1`): typed, without identities, rendered as RFC 8785 bytes of at most 16 KiB.
+
+What class of privacy each of its fields has is said in `privacy`.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from gateway.audit.privacy import Seal, sealed
 from gateway.core.canonical import canonical
 from gateway.core.model import Consent, Direction, Document
 
@@ -42,7 +47,14 @@ class Record:
     latency_ms: int | None = None
     attempts: int | None = None
     count: int | None = None  # of what one entry stands for: refusals of a minute, exchanges that relied on evidence
+    subject: str | None = None  # pseudonym; only where there is no consent to take it from
+    facts: Mapping[str, str | int] | None = None  # of the log's own events: sizes, counts, keys; never a person's data
     retention: str = RETENTION_DEFAULT
+
+    @property
+    def about(self) -> str | None:
+        """The pseudonym of the data owner whom this entry is about."""
+        return self.consent.subject if self.consent else self.subject
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,8 +66,13 @@ class Origin:
     config: str
 
 
-def entry(record: Record, origin: Origin) -> bytes:
-    """The entry's bytes, as they are hashed and kept. Raises ValueError above ENTRY_BYTES_MAX."""
+def entry(record: Record, origin: Origin, seal: Seal) -> bytes:
+    """The entry's bytes, as they are hashed and kept: what is a person's own is sealed under that person's key.
+
+    Raises ValueError above ENTRY_BYTES_MAX, and for a document of nobody, which could never be erased.
+    """
+    if record.document is not None and record.about is None:
+        raise ValueError("an audit entry with a document needs its subject")
     body: dict[str, Any] = {
         "v": 1,
         "id": record.record_id,
@@ -67,7 +84,7 @@ def entry(record: Record, origin: Origin) -> bytes:
         "interaction": record.interaction,
         "request": record.request,
         "consent": _consent(record.consent) if record.consent else None,
-        "subject": record.consent.subject if record.consent else None,
+        "subject": record.about,
         "document": _document(record.document, record.document_type) if record.document else None,
         "outcome": record.outcome,
         "reason": record.reason,
@@ -75,12 +92,13 @@ def entry(record: Record, origin: Origin) -> bytes:
         "latencyMs": record.latency_ms,
         "attempts": record.attempts,
         "count": record.count,
+        "facts": dict(record.facts) if record.facts else None,
         "software": origin.software,
         "schema": origin.schema,
         "config": origin.config,
         "retention": record.retention,
     }
-    data = canonical({key: value for key, value in body.items() if value is not None})
+    data = canonical(sealed({key: value for key, value in body.items() if value is not None}, seal))
     if len(data) > ENTRY_BYTES_MAX:
         raise ValueError("audit entry above its limit")
     return data

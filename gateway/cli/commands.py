@@ -24,6 +24,7 @@ from gateway.settings import SettingsError
 # Commands with an application of their own in the module of the same name, imported only when called: nobody waits
 # for databases and servers to hash a file.
 _GROUPS = {
+    "audit": "The audit log: verify, search, prove, export, and what its keepers may do.",
     "config": "Check a configuration, and print its JSON Schema.",
     "db": "Schema migrations of the store and the audit log.",
     "sandbox": "The whole world on one machine: PKI, DVP platform, sources, clients and the gateway.",

@@ -3,16 +3,26 @@
 `load` gives both files or every mistake of both at once. Nothing else reads a configuration.
 """
 
+from gateway.settings.audit import (
+    Approver,
+    Audit,
+    Forward,
+    Publish,
+    PublishHttp,
+    Retention,
+    SecondPerson,
+    Timestamps,
+    Witness,
+    Witnesses,
+)
 from gateway.settings.loading import ENV_PREFIX, Codes, SettingsError, config_hash, load, load_participants
 from gateway.settings.participants import CertificateSettings, Participants, ParticipantSettings
 from gateway.settings.sections import (
-    Audit,
     Breaker,
     Deployment,
     ExchangeSettings,
     Issuer,
     Limits,
-    Listener,
     Log,
     OAuth,
     PlatformSettings,
@@ -20,20 +30,22 @@ from gateway.settings.sections import (
     RateSetting,
     Reports,
     Secrets,
-    Section,
     Settings,
     Store,
     TlsListener,
 )
+from gateway.settings.values import Listener, Section
 
 __all__ = [
     "ENV_PREFIX",
+    "Approver",
     "Audit",
     "Breaker",
     "CertificateSettings",
     "Codes",
     "Deployment",
     "ExchangeSettings",
+    "Forward",
     "Issuer",
     "Limits",
     "Listener",
@@ -42,15 +54,22 @@ __all__ = [
     "ParticipantSettings",
     "Participants",
     "PlatformSettings",
+    "Publish",
+    "PublishHttp",
     "RateSetting",
     "Rates",
     "Reports",
+    "Retention",
+    "SecondPerson",
     "Secrets",
     "Section",
     "Settings",
     "SettingsError",
     "Store",
+    "Timestamps",
     "TlsListener",
+    "Witness",
+    "Witnesses",
     "config_hash",
     "load",
     "load_participants",

@@ -20,8 +20,9 @@ from gateway.core.canonical import canonical_sha256
 from gateway.core.model import Role
 from gateway.settings import source
 from gateway.settings.participants import Participants
-from gateway.settings.sections import Listener, Place, Settings
+from gateway.settings.sections import Settings
 from gateway.settings.source import Problem
+from gateway.settings.values import Listener, Place
 
 ENV_PREFIX = "CDI_GATEWAY__"
 _SQLITE = "sqlite:///"
@@ -145,7 +146,13 @@ def _in_folder(settings: Settings, folder: Path) -> Settings:
     return settings.model_copy(
         update={
             "store": settings.store.model_copy(update={"url": _sqlite_in(folder, settings.store.url)}),
-            "audit": settings.audit.model_copy(update={"url": _sqlite_in(folder, settings.audit.url)}),
+            "audit": settings.audit.model_copy(
+                update={
+                    "url": _sqlite_in(folder, settings.audit.url),
+                    "index_url": _sqlite_in(folder, settings.audit.index_url),
+                    "publish": settings.audit.publish.model_copy(update={"dir": folder / settings.audit.publish.dir}),
+                }
+            ),
         }
     )
 
@@ -170,6 +177,13 @@ def _relations(settings: Settings) -> Iterator[Problem]:
         yield "exchange.lease_seconds", "must be more than every platform's deadline_seconds"
     if settings.store.url == settings.audit.url and settings.store.url.startswith(_SQLITE):
         yield "audit.url", "must not be the store's file"
+    if settings.audit.index_url in {settings.store.url, settings.audit.url} and settings.store.url.startswith(_SQLITE):
+        yield "audit.index_url", "must not be the file of the store or the audit log"
+    targets: set[str] = set()
+    for index, target in enumerate(settings.audit.forward):
+        if target.name in targets:
+            yield f"audit.forward.{index}.name", "is given twice"
+        targets.add(target.name)
     seen: set[str] = {settings.deployment.participant_id}
     for index, platform in enumerate(settings.platforms):
         if platform.id in seen:

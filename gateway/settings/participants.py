@@ -8,7 +8,8 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from gateway.core.model import CertificateRule, Direction, Participant, Role
-from gateway.settings.sections import File, ParticipantId, RateSetting, Section
+from gateway.settings.sections import RateSetting
+from gateway.settings.values import File, ParticipantId, Section
 
 Sha256Hex = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Code = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]{0,63}$")]

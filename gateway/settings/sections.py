@@ -6,60 +6,26 @@ the rules between sections, live in `loading`.
 
 from __future__ import annotations
 
-import os
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, model_validator
+from pydantic import Field, model_validator
 
 from gateway.core.model import Rate
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
-    """Where relative paths start, and whether the files must be there."""
-
-    folder: Path
-    check_files: bool
-
-
-def _in_place(path: Path, info: ValidationInfo) -> Path:
-    place: Place | None = info.context
-    if place is None:  # a section built in code: the path is taken as it is
-        return path
-    path = place.folder / path
-    if place.check_files and not (path.is_file() and os.access(path, os.R_OK)):
-        raise ValueError("no such file, or not readable")
-    return path
-
-
-def _without_password(url: str) -> str:
-    if url.startswith("postgresql") and ":" in url.partition("://")[2].rpartition("@")[0]:
-        raise ValueError("must not hold a password: use PGPASSWORD, or ?passfile=/path/to/pgpass")
-    return url
-
-
-Seconds = Annotated[float, Field(gt=0, le=86_400)]
-Count = Annotated[int, Field(ge=1, le=10_000_000)]
-Bytes = Annotated[int, Field(ge=1, le=1 << 40)]
-Port = Annotated[int, Field(ge=0, le=65_535)]
-File = Annotated[Path, AfterValidator(_in_place)]
-KeyId = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
-ParticipantId = Annotated[str, Field(pattern=r"^[A-Z0-9]{4,32}$")]
-HttpsUrl = Annotated[str, Field(pattern=r"^https://[^\s/]\S*$", max_length=2_048)]
-DatabaseUrl = Annotated[
-    str, Field(pattern=r"^(sqlite:///|postgresql\+psycopg://)\S+$", max_length=2_048), AfterValidator(_without_password)
-]
-# Unquoted in YAML it is a number, which is what everybody writes.
-TlsVersion = Annotated[
-    Literal["1.2", "1.3"], BeforeValidator(lambda given: str(given) if isinstance(given, float) else given)
-]
-Route = Annotated[str, Field(pattern=r"^(GET|POST|PUT|DELETE) /\S{1,200}$")]
-
-
-class Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+from gateway.settings.audit import Audit
+from gateway.settings.values import (
+    Bytes,
+    Count,
+    DatabaseUrl,
+    File,
+    HttpsUrl,
+    KeyId,
+    Listener,
+    ParticipantId,
+    Route,
+    Seconds,
+    Section,
+    TlsVersion,
+)
 
 
 class Deployment(Section):
@@ -69,13 +35,6 @@ class Deployment(Section):
     """How banks reach the `bank` listener; base of `Location` and of file end points."""
     participant_id: ParticipantId
     """The gateway's own participant id: `sender` of its DVP messages."""
-
-
-class Listener(Section):
-    host: str = "0.0.0.0"  # noqa: S104
-    """Address to listen on."""
-    port: Port
-    """Port to listen on; 0 takes a free one."""
 
 
 class TlsListener(Listener):
@@ -135,7 +94,7 @@ class RateSetting(Section):
 class Rates(Section):
     participant: RateSetting = RateSetting(per_second=50, burst=100)
     """Every participant without a rate of its own, over all routes."""
-    routes: dict[Route, RateSetting] = {}
+    routes: dict[Route, RateSetting] = Field(default_factory=dict)
     """Per participant and route; key: method and route template, e.g. `POST /cdi/v1/digests`."""
     keys_max: Count = 100_000
     """Remembered buckets."""
@@ -148,17 +107,6 @@ class Store(Section):
     """Waiting operations; more get OVERLOADED."""
     batch_max: Count = 256
     """Operations in one transaction (group commit)."""
-
-
-class Audit(Section):
-    url: DatabaseUrl = "sqlite:///data/audit.db"
-    """SQLAlchemy URL of the audit log, as for the store. SQLite needs a file of its own."""
-    origin: Annotated[str, Field(pattern=r"^[!-*,-~]{1,128}$")] = "cdi-gateway.example/audit"
-    """Name of the log; never changes once it has entries. No space and no plus sign (C2SP signed-note)."""
-    queue_max: Count = 10_000
-    """Waiting records; more get AUDIT_UNAVAILABLE."""
-    batch_max: Count = 512
-    """Records in one transaction (group commit)."""
 
 
 class Secrets(Section):
@@ -312,7 +260,7 @@ class Settings(Section):
     """The participant registry; read again on SIGHUP."""
     store: Store = Store()
     """Consents, exchanges, notices."""
-    audit: Audit = Audit()
+    audit: Audit
     """The audit log."""
     secrets: Secrets
     """Symmetric keys."""
