@@ -11,6 +11,8 @@ from gateway.settings.values import Count, DatabaseUrl, File, Listener, Patience
 
 
 class PublishHttp(Listener):
+    host: str = "127.0.0.1"
+    """Address to listen on."""
     requests_max: Count = 256
     """Requests under way; more get OVERLOADED."""
 

@@ -94,7 +94,7 @@ class RateSetting(Section):
 class Rates(Section):
     participant: RateSetting = RateSetting(per_second=50, burst=100)
     """Every participant without a rate of its own, over all routes."""
-    routes: dict[Route, RateSetting] = Field(default_factory=dict)
+    routes: dict[Route, RateSetting] = Field(default={})
     """Per participant and route; key: method and route template, e.g. `POST /cdi/v1/digests`."""
     keys_max: Count = 100_000
     """Remembered buckets."""

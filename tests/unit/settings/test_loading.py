@@ -143,6 +143,7 @@ def test_files_that_are_there_are_accepted_with_their_place(folder: Folder) -> N
         *(expected.bank.certificate_file, expected.bank.key_file, expected.bank.client_ca_file),
         *(expected.partner.certificate_file, expected.partner.key_file, expected.partner.client_ca_file),
         *(expected.secrets.pseudonym_key_file, expected.secrets.storage_key_file, expected.reports.signing_key_file),
+        expected.audit.signing_key_file,
         *(value for value in dict(expected.platforms[0]).values() if isinstance(value, Path)),
         *(participant.jwks_file for participant in registry.participants if participant.jwks_file),
     ]
@@ -168,6 +169,24 @@ def test_two_listeners_on_one_port_are_refused(folder: Folder) -> None:
 def test_one_sqlite_file_for_store_and_audit_log_is_refused(folder: Folder) -> None:
     folder.gateway["store"] = {"url": "sqlite:///data/audit.db"}
     assert folder.mistakes() == {"audit.url": "must not be the store's file"}
+
+
+@pytest.mark.parametrize("taken", ["gateway.db", "audit.db"])
+def test_search_index_needs_a_sqlite_file_of_its_own(folder: Folder, taken: str) -> None:
+    folder.gateway["audit"]["index_url"] = f"sqlite:///data/{taken}"
+    assert folder.mistakes() == {"audit.index_url": "must not be the file of the store or the audit log"}
+
+
+def test_targets_of_copies_are_named_once(folder: Folder) -> None:
+    target = {"name": "siem", "url": "syslog+tls://siem.example:6514"}
+    folder.gateway["audit"]["forward"] = [target, target]
+    assert folder.mistakes() == {"audit.forward.1.name": "is given twice"}
+
+
+def test_audit_files_start_at_the_folder_of_the_configuration(folder: Folder) -> None:
+    settings, _ = folder.load()
+    assert settings.audit.publish.dir == folder.path / "data" / "log"
+    assert settings.audit.index_url == f"sqlite:///{folder.path / 'data' / 'audit-index.db'}"
 
 
 def test_platforms_and_issuers_are_named_once(folder: Folder) -> None:

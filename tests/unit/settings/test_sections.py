@@ -20,7 +20,7 @@ SETTINGS, PARTICIPANTS = load(EXAMPLE, environment={}, check_files=False)
 
 def documented(text: str) -> Any:
     """The example with every default uncommented."""
-    return yaml.safe_load(re.sub(r"^( *)#([a-z_]+:)", r"\1\2", text, flags=re.MULTILINE))
+    return yaml.safe_load(re.sub(r"^( *)#((?:- )?[a-z_]+:)", r"\1\2", text, flags=re.MULTILINE))
 
 
 def sections(annotation: Any) -> Iterator[type[BaseModel]]:
