@@ -1,0 +1,34 @@
+"""How the commands that need a deployment's log run: `at_desk` opens it, calls, and says what cannot be used."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from adapters.keys.file import KeyFileRefused
+from adapters.sql.audit import AuditLogDamaged
+from adapters.sql.migrations import DatabaseUnusable, SchemaOutdated
+from gateway.app.desk import Desk, open_desk
+from gateway.cli.terminal import Refused
+
+Config = Annotated[Path, typer.Option("--config", "-c", metavar="FILE", help="The gateway's configuration file.")]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON document.")]
+
+
+def at_desk(config: Path, work: Callable[[Desk], Awaitable[int]]) -> int:
+    """Run `work` with the opened log; its exit code. Raises Refused for what cannot be opened."""
+
+    async def run() -> int:
+        async with open_desk(config) as desk:
+            return await work(desk)
+
+    try:
+        return asyncio.run(run())
+    except (SchemaOutdated, DatabaseUnusable, KeyFileRefused) as error:
+        raise Refused(str(error)) from error
+    except AuditLogDamaged as error:
+        raise Refused(f"the log cannot be used: {error}") from error
