@@ -13,7 +13,7 @@ import psycopg
 import stamina
 from psycopg import sql
 
-_OPTIONS = ("--listen_addresses=", "--fsync=off", "--max_connections=50")
+_OPTIONS = ("--listen_addresses=", "--max_connections=50")
 _DEBIAN = Path("/usr/lib/postgresql")
 
 
@@ -27,8 +27,10 @@ def find_binary(name: str) -> Path | None:
 class PostgreSQL:
     """Use as a context manager; then `new_database()` gives the URL of an empty one."""
 
-    def __init__(self, server: Path, initdb: Path, folder: Path) -> None:
+    def __init__(self, server: Path, initdb: Path, folder: Path, *, durable: bool = False) -> None:
+        """`durable`: syncs its commits, for what measures them; test data has to survive no power cut."""
         self._server, self._initdb, self._folder = server, initdb, folder
+        self._options = _OPTIONS if durable else (*_OPTIONS, "--fsync=off")
         self._as_user = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
         self._process: subprocess.Popen[bytes] | None = None
         self._numbers = itertools.count(1)
@@ -53,8 +55,7 @@ class PostgreSQL:
 
     def _start(self) -> None:
         self._process = subprocess.Popen(
-            # One machine's test data: nothing here has to survive a power cut.
-            [*self._as_user, self._server, "-D", self._folder / "data", "-k", self._folder, *_OPTIONS],
+            [*self._as_user, self._server, "-D", self._folder / "data", "-k", self._folder, *self._options],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             cwd="/",
