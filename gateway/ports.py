@@ -9,8 +9,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from gateway.audit.note import Checkpoint
 from gateway.audit.privacy import Open
 from gateway.audit.record import Record
+from gateway.audit.tree import Node
 from gateway.core.model import (
     Consent,
     ConsentStatus,
@@ -136,6 +138,63 @@ class Publication(Protocol):
     async def proof(self, index: int) -> str | None:
         """The tlog-proof of the entry under the newest checkpoint; None while none covers it. Raises AuditUnavailable
         when the published files cannot be read or do not hold together."""
+
+
+class Cosigners(Protocol):
+    """Others who attest that the log has only grown (C2SP witnesses)."""
+
+    async def cosign(self, note: str, head: Checkpoint, node: Node) -> Sequence[str]:
+        """The cosignature lines that came in time for the log's signed note, verified, each with its newline. Never
+        raises for trouble on the way, which is an alarm and no line.
+
+        `node`: the complete subtrees of the tree of `head`; it may read files, and is called in threads.
+        """
+
+    def seen(self, checkpoint: bytes) -> None:
+        """The signed note in the publication's folder when this process did not publish it: found at the start, or
+        another process's. For the age of what is witnessed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cosigned:
+    """`lines`: verified cosignatures of this one witness, each with its newline. `time`: Unix seconds, by its clock."""
+
+    lines: tuple[str, ...]
+    time: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotCosigned:
+    """`reason`: a code. `conflict`: the witness knows another history of this log, or a longer one."""
+
+    reason: str
+    conflict: bool = False
+
+
+class Witness(Protocol):
+    """One witness. `name` is that of its key: bounded, since it is configured."""
+
+    name: str
+    public: bytes  # its key: a witness that is listed twice is still one
+
+    async def cosign(self, note: str, head: Checkpoint, node: Node) -> Cosigned | NotCosigned:
+        """As `Cosigners.cosign`; may be cancelled at any time."""
+
+    def attested(self, checkpoint: bytes) -> int | None:
+        """The time in its cosignature on this signed note, Unix seconds; None when there is none that holds."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timestamp:
+    """`response`: the authority's RFC 3161 TimeStampResp, DER. `time`: Unix seconds, by the authority's clock."""
+
+    response: bytes
+    time: float
+
+
+class TimestampAuthority(Protocol):
+    async def stamp(self, data: bytes) -> Timestamp:
+        """A token over the SHA-256 of these bytes, fully verified. Raises UpstreamUnavailable."""
 
 
 # --- store ---------------------------------------------------------------------------------------------------
