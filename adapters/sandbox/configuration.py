@@ -16,8 +16,9 @@ import orjson
 import yaml
 
 from adapters.sandbox.addresses import Ports
-from adapters.sandbox.cast import CLIENTS, GATEWAY_ID, OWNERS, PLATFORM_ID, PURPOSES, SOURCES
+from adapters.sandbox.cast import AUDIT_ORIGIN, CLIENTS, GATEWAY_ID, OWNERS, PLATFORM_ID, PURPOSES, SOURCES
 from adapters.sandbox.credentials import (
+    AUDIT_KEY_FILE,
     GATEWAY_MESSAGE_KEY,
     ISSUER_KEY,
     LEDGER_KEY,
@@ -28,6 +29,8 @@ from adapters.sandbox.credentials import (
 from adapters.sandbox.files import write_public, write_secret
 from adapters.sandbox.issuer import password_hash
 from adapters.sandbox.ledger import SYSTEM
+
+AUDIT_LOG = "audit/log"
 
 Json = dict[str, Any]
 _HEADING = b"# Written by the sandbox at every start: changes here do not last.\n"
@@ -82,9 +85,9 @@ def _gateway(ports: Ports) -> Json:
         "audit": {
             "url": "sqlite:///data/audit.db",
             "index_url": "sqlite:///data/audit-index.db",
-            "origin": "sandbox.example/audit",
-            "signing_key_file": "gateway/keys/audit-log.pem",
-            "publish": {"dir": "audit/log"},
+            "origin": AUDIT_ORIGIN,
+            "signing_key_file": AUDIT_KEY_FILE,
+            "publish": {"dir": AUDIT_LOG},
         },
         "secrets": {
             "pseudonym_key_file": "gateway/keys/pseudonym.key",

@@ -7,14 +7,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 
-from adapters.sandbox.cast import CLIENTS, GATEWAY_ID, PLATFORM_ID, SOURCES
+from adapters.sandbox.cast import AUDIT_ORIGIN, CLIENTS, GATEWAY_ID, PLATFORM_ID, SOURCES
 from adapters.sandbox.files import write_public, write_secret
 from adapters.sandbox.pki import DAY_SECONDS, Authority, Issued, read_issued
 from adapters.sandbox.signing import KeySigner, write_jwks
+from gateway.audit.note import NoteSigner
 
 GATEWAY_MESSAGE_KEY, REPORT_KEY = "gateway-messages-1", "gateway-reports-1"
+AUDIT_KEY_FILE = "gateway/keys/audit-log.pem"
 PLATFORM_MESSAGE_KEY, LEDGER_KEY, ISSUER_KEY = "platform-messages-1", "ledger-1", "issuer-tokens-1"
 
 _AUTHORITIES = {
@@ -53,7 +55,7 @@ class Credentials:
             self._signing_key(f"sources/{label}/key.pem", f"{label}-1", f"sources/{label}/jwks.json")
         for name in ("gateway/keys/pseudonym.key", "gateway/keys/storage.key"):
             self._symmetric_key(name)
-        self._log_key("gateway/keys/audit-log.pem")
+        self._log_key(AUDIT_KEY_FILE)
         for authority, file in ((clients, "pki/clients.crl.pem"), (dvp, "pki/dvp.crl.pem")):
             if not (folder / file).exists():
                 write_public(folder / file, authority.revocation_list(now=now))
@@ -92,6 +94,14 @@ class Credentials:
     def _symmetric_key(self, place: str) -> None:
         if not (self._folder / place).exists():
             write_secret(self._folder / place, secrets.token_bytes(32))
+
+
+def log_verifier_key(folder: Path) -> str:
+    """The vkey of the gateway's audit log, for those who verify it."""
+    key = load_pem_private_key((folder / AUDIT_KEY_FILE).read_bytes(), password=None)
+    if not isinstance(key, Ed25519PrivateKey):
+        raise TypeError("the audit log's key is not an Ed25519 key")
+    return str(NoteSigner(AUDIT_ORIGIN, key).verifier)
 
 
 def _client_maker(authority: Authority, participant_id: str, now: int) -> Callable[[], Issued]:

@@ -20,9 +20,9 @@ from adapters.sandbox.cast import CLIENTS, OWNERS, PLATFORM_ID
 from adapters.sandbox.children import Child, ChildFailed
 from adapters.sandbox.clock import WallClock
 from adapters.sandbox.commands import write_client_scripts
-from adapters.sandbox.configuration import Plan, write_configuration
+from adapters.sandbox.configuration import AUDIT_LOG, Plan, write_configuration
 from adapters.sandbox.control_client import ControlClient
-from adapters.sandbox.credentials import Credentials
+from adapters.sandbox.credentials import Credentials, log_verifier_key
 from adapters.sandbox.files import write_public
 from adapters.sandbox.samples import SAMPLES, write_samples
 from adapters.sandbox.serving import client_context
@@ -248,5 +248,6 @@ class World:
                 "token": f"https://localhost:{ports.token}/oauth/token",
                 "approvals": f"https://localhost:{ports.consent}/approvals",
             },
+            "audit": {"dir": AUDIT_LOG, "vkey": log_verifier_key(self.folder)},
             "config": "gateway.yaml",
         }
