@@ -150,9 +150,13 @@ class Cosigners(Protocol):
         `node`: the complete subtrees of the tree of `head`; it may read files, and is called in threads.
         """
 
-    def seen(self, checkpoint: bytes) -> None:
+    async def seen(self, checkpoint: bytes) -> None:
         """The signed note in the publication's folder when this process did not publish it: found at the start, or
-        another process's. For the age of what is witnessed."""
+        another process's. From it follows how long checkpoints have been without their witnesses."""
+
+    def incomplete(self) -> bool:
+        """Whether the newest checkpoint lacks witnesses and they may be asked now: it is to be published again with
+        theirs, though the log did not grow. Else a log at rest would never recover from their outage."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
