@@ -11,11 +11,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from gateway.audit.privacy import Seal, sealed
+from gateway.audit.retention import retention_class
 from gateway.core.canonical import canonical
 from gateway.core.model import Consent, Direction, Document
 
 ENTRY_BYTES_MAX = 16 * 1024
-RETENTION_DEFAULT = "standard"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +49,7 @@ class Record:
     count: int | None = None  # of what one entry stands for: refusals of a minute, exchanges that relied on evidence
     subject: str | None = None  # pseudonym; only where there is no consent to take it from
     facts: Mapping[str, str | int] | None = None  # of the log's own events: sizes, counts, keys; never a person's data
-    retention: str = RETENTION_DEFAULT
+    retention: str | None = None  # None: what its type has (`retention.CLASSES`)
 
     @property
     def about(self) -> str | None:
@@ -96,7 +96,7 @@ def entry(record: Record, origin: Origin, seal: Seal) -> bytes:
         "software": origin.software,
         "schema": origin.schema,
         "config": origin.config,
-        "retention": record.retention,
+        "retention": record.retention or retention_class(record.type),
     }
     data = canonical(sealed({key: value for key, value in body.items() if value is not None}, seal))
     if len(data) > ENTRY_BYTES_MAX:
