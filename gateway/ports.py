@@ -11,7 +11,9 @@ from typing import Protocol
 
 from gateway.audit.note import Checkpoint
 from gateway.audit.privacy import Open
+from gateway.audit.query import Query
 from gateway.audit.record import Record
+from gateway.audit.searchable import Searchable
 from gateway.audit.tree import Node
 from gateway.core.model import (
     Consent,
@@ -199,6 +201,49 @@ class Timestamp:
 class TimestampAuthority(Protocol):
     async def stamp(self, data: bytes) -> Timestamp:
         """A token over the SHA-256 of these bytes, fully verified. Raises UpstreamUnavailable."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Indexed:
+    """How far the search index follows which log. `last_leaf`: leaf hash of entry `next - 1`, by which a log that is
+    another one behind the same name is noticed; empty at the start."""
+
+    origin: str
+    next: int
+    last_leaf: bytes
+    pruned: int  # rows below this index were dropped
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Erasure:
+    """The subject's key was destroyed by the entry at `index`."""
+
+    subject: str
+    index: int
+
+
+class SearchIndex(Protocol):
+    """Made from the log, and made anew from it at any time. Several processes may fill it. Raises AuditUnavailable."""
+
+    async def position(self) -> Indexed:
+        """As last committed; origin "" before the first `add`."""
+
+    async def add(self, rows: Sequence[Searchable], *, erasures: Sequence[Erasure], done: Indexed, to: Indexed) -> bool:
+        """Put in the rows of the entries from `done.next` to below `to.next`, drop what erasures among them concern
+        (digests of the subject in entries before each), and move the position from `done` to `to`, in one transaction.
+        False, and nothing is written, when the position is not `done` any more: another process was there first."""
+
+    async def find(self, query: Query, *, after: int | None, newest_first: bool, limit: int) -> Sequence[int]:
+        """Indices of up to `limit` entries below the position that match, by index, behind `after` in that order."""
+
+    async def forget_digests(self, subject: str) -> None:
+        """Drop the digests of all entries about the subject."""
+
+    async def prune(self, below: int) -> None:
+        """Drop the rows below the index. Bounded transactions; a crash leaves some, and the next call goes on."""
+
+    async def start_over(self, origin: str) -> None:
+        """Empty it, for the log of this name."""
 
 
 # --- store ---------------------------------------------------------------------------------------------------
