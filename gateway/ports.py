@@ -128,6 +128,12 @@ class Pruning(Protocol):
         one transaction. The number of entries that lost their bytes. Raises StateConflict when a hold covers one."""
 
 
+class Approvals(Protocol):
+    async def spend(self, approval_id: str, *, now: float) -> bool:
+        """Whether this approval was not used before; from now on it is, on every process, durably. Spent before the
+        act: a crash between loses an approval, and never uses one twice. Raises AuditUnavailable."""
+
+
 class Publication(Protocol):
     """What outsiders can verify by now."""
 
