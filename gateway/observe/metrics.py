@@ -104,6 +104,15 @@ class Metrics:
         self.audit_entries = Family(counter("audit_entries_total", "Durable audit entries.", "type"))
         self.audit_append = histogram("audit_append_seconds", "From append to durable.", (), buckets=_SYNC_BUCKETS)
         self.audit_tree_size = gauge("audit_tree_size", "Entries in the audit log.")
+        self.audit_witnessed_lag = gauge(
+            "audit_witnessed_lag_seconds", "Time for which checkpoints have been without their quorum of witnesses."
+        )
+        self.audit_witness_failures = Family(
+            counter("audit_witness_failures_total", "Checkpoints that a witness did not cosign.", "witness")
+        )
+        self.audit_timestamped_lag = gauge(
+            "audit_timestamped_lag_seconds", "Age of the oldest audit entry that no time-stamp covers."
+        )
         self.breaker_state = Family(gauge("breaker_state", "0 closed, 1 open.", "platform"))
         self.certificate_expiry = Family(
             gauge("certificate_expiry_timestamp_seconds", "End of a certificate's validity, Unix time.", "name")

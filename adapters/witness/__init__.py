@@ -1,0 +1,1 @@
+"""Witnesses that cosign the log's checkpoints."""
