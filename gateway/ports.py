@@ -122,10 +122,30 @@ class Hold:
     since: float
 
 
+class Recovery(Protocol):
+    async def recover(self, new_name: str, record: Record) -> None:
+        """The way on after a rollback: give the log a new name and append `record`, in one transaction. Every other
+        process that has it open can append no more."""
+
+
+class Cursors(Protocol):
+    """Where those stand that follow the log and must not lose their place. Raises AuditUnavailable."""
+
+    async def cursor(self, name: str) -> int:
+        """The index of the next entry for the follower of this name; 0 for a new one."""
+
+    async def set_cursor(self, name: str, following: int) -> None:
+        """Durable on return."""
+
+
 class Pruning(Protocol):
     async def prune(self, below: int, record: Record) -> int:
-        """Drop the bytes of the entries below the index (a multiple of 256; leaf hashes stay) and append `record`, in
-        one transaction. The number of entries that lost their bytes. Raises StateConflict when a hold covers one."""
+        """Drop the bytes of the entries below the index (a multiple of 256; leaf hashes stay). The number of entries
+        that lost them; 0, and nothing is written, when they had lost them before.
+
+        The decision and `record` are one transaction; the bytes are gone on return, or after a crash when the log is
+        opened next. Raises StateConflict when a hold covers one of them, ValueError for an index of no bundle's end.
+        """
 
 
 class Approvals(Protocol):

@@ -1,6 +1,7 @@
-"""`ports.AuditLog` on SQL: the durable truth of the log, one writer at a time, indices from 0 without gaps.
+"""`ports.AuditLog` on SQL, and the ports beside it: the durable truth of the log, indices from 0 without gaps.
 
-Tiles, checkpoints and proofs are made from these rows beside it, at any time later.
+Tiles, checkpoints and proofs are made from these rows beside it, at any time later. What happens in a transaction is
+in `log_turn` and `log_acts`.
 """
 
 from __future__ import annotations
@@ -8,81 +9,52 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, bindparam, func, insert, select, update
+from sqlalchemy import Connection, Engine
 
 from adapters.sql import engine as engines
-from adapters.sql import tables
+from adapters.sql import entry_rows, log_acts, log_check, subject_keys
 from adapters.sql.commit import GroupCommit
-from adapters.sql.prepared import Prepared, insertion
-from gateway.audit.record import Origin, Record, entry
-from gateway.core.merkle import leaf_hash
-from gateway.errors import AuditUnavailable
-from gateway.ports import Position
+from adapters.sql.log_turn import Append, AuditLogDamaged, Job, LogTurn, Seen
+from adapters.sql.subject_keys import KeyRing
+from gateway.audit.privacy import Open
+from gateway.audit.record import Origin, Record
+from gateway.errors import AuditUnavailable, GatewayError
+from gateway.ports import Head, Hold, Position, Sealer, StoredEntry
 
-_CHECKED_AT_START = 65_536  # newest entries; `audit verify` looks at all of them
+__all__ = ["AuditLogDamaged", "SqlAuditLog", "open_audit_log"]
 
-_entries, _head = tables.entries.c, tables.head.c
+_KEYS_REMEMBERED_MAX = 16_384  # of data owners, about 10 MiB
 
-_INSERT = insertion(tables.entries)
-_ADVANCE_HEAD = Prepared(
-    update(tables.head)
-    .where(_head.id == 1, _head.size == bindparam("old"), _head.epoch == bindparam("of_epoch"))
-    .values(size=bindparam("new"))
-)
-_TAKE_OVER = (
-    update(tables.head)
-    .where(_head.id == 1)
-    .values(epoch=_head.epoch + 1)
-    .returning(_head.origin, _head.size, _head.epoch)
-)
-_SIZE = select(_head.size).where(_head.id == 1)
-_PAGE = (
-    select(_entries.idx, _entries.entry, _entries.leaf_hash)
-    .where(_entries.idx >= bindparam("start"))
-    .order_by(_entries.idx)
-    .limit(bindparam("count"))
-)
-
-
-class AuditLogDamaged(Exception):
-    """The stored log contradicts itself, or is another log. Nothing may be appended to it."""
-
-
-class _TakenOver(Exception):
-    """Another process has opened this log since."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoredEntry:
-    index: int
-    entry: bytes  # RFC 8785
-    leaf_hash: bytes  # RFC 6962, 32 bytes
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Batch:
-    """The entries of one `append`."""
-
-    entries: Sequence[bytes]
+_Read = Callable[[Connection], Any]
+_Found = TypeVar("_Found")
 
 
 @asynccontextmanager
 async def open_audit_log(
-    url: str, *, name: str, origin: Origin, queue_max: int, batch_max: int
+    url: str, *, name: str, origin: Origin, sealer: Sealer, queue_max: int, batch_max: int
 ) -> AsyncIterator[SqlAuditLog]:
     """The log, for as long as the block lasts; at its end, what waits is finished.
 
-    `name` is the log's own name (settings `audit.origin`). Opening takes the log over: a process that had it open can
-    append no more. The schema must be current (`migrations.check`). Raises AuditLogDamaged, or AuditUnavailable.
+    `name` is the log's own name (settings `audit.origin`), `sealer` wraps the keys of the data owners. Others may have
+    the log open too. The schema must be current (`migrations.check`). Raises AuditLogDamaged, or AuditUnavailable.
     """
-    writing, reading = engines.create(url), engines.create(url, reads_only=True)
-    log = SqlAuditLog(writing, reading, name=name, origin=origin, queue_max=queue_max, batch_max=batch_max)
+    writing, reading = engines.create(url, erases=True), engines.create(url, reads_only=True)
     checkpointer = engines.Checkpointer(writing)
+    log = SqlAuditLog(
+        writing,
+        reading,
+        name=name,
+        origin=origin,
+        sealer=sealer,
+        queue_max=queue_max,
+        batch_max=batch_max,
+        erased=checkpointer.cut_off_soon,
+    )
     try:
-        await log.take_over()
+        await log.start()
         checkpointer.start()
         yield log
     finally:
@@ -91,16 +63,29 @@ async def open_audit_log(
 
 
 class SqlAuditLog:
-    """See `ports.AuditLog`; used from one event loop."""
+    """See `ports.AuditLog`, `LogReader`, `SubjectKeys`, `Pruning`, `Recovery`, `Cursors`; used from one event loop."""
 
     def __init__(
-        self, writing: Engine, reading: Engine, *, name: str, origin: Origin, queue_max: int, batch_max: int
+        self,
+        writing: Engine,
+        reading: Engine,
+        *,
+        name: str,
+        origin: Origin,
+        sealer: Sealer,
+        queue_max: int,
+        batch_max: int,
+        erased: Callable[[], None] = lambda: None,
     ) -> None:
+        """`erased` is told when bytes were dropped that must not stay in a write-ahead log."""
         self._name = name
         self._origin = origin
-        self._size = 0  # both as the writing thread knows them
-        self._epoch = 0
-        self._writes: GroupCommit[_Batch | None, Sequence[Position]] = GroupCommit(
+        self._sealer = sealer
+        self._erased = erased
+        # Both are the writing thread's once the log has started.
+        self._keys = KeyRing(sealer, keys_max=_KEYS_REMEMBERED_MAX)
+        self._seen: Seen | None = None
+        self._writes: GroupCommit[Job | None, Any] = GroupCommit(
             writing,
             self._write,
             name="audit-writes",
@@ -110,7 +95,7 @@ class SqlAuditLog:
             unavailable=AuditUnavailable,
             fatal=True,
         )
-        self._reads: GroupCommit[Callable[[Connection], Any], Any] = GroupCommit(
+        self._reads: GroupCommit[_Read, Any] = GroupCommit(
             reading,
             lambda connection, jobs: [job(connection) for job in jobs],
             name="audit-reads",
@@ -120,98 +105,112 @@ class SqlAuditLog:
             unavailable=AuditUnavailable,
         )
 
-    async def take_over(self) -> None:
-        """Check the log and make this process its writer. Once, before anything else. Raises AuditLogDamaged."""
-        try:
-            await self._writes.run(None)
-        except AuditUnavailable as error:
-            if isinstance(error.__cause__, AuditLogDamaged):
-                raise error.__cause__ from None
-            raise
-
-    async def append(self, records: Sequence[Record]) -> Sequence[Position]:
-        """See the port. Also raises ValueError for a record whose entry is above its limit; the log stays usable."""
-        if not records:
-            return ()
-        entries = [entry(record, self._origin) for record in records]
-        return await self._writes.run(_Batch(entries=entries), weight=len(entries))
-
-    def healthy(self) -> bool:
-        return self._writes.healthy()
-
-    async def size(self) -> int:
-        """The number of committed entries."""
-        size: int | None = await self._reads.run(lambda connection: connection.execute(_SIZE).scalar_one_or_none())
-        return size or 0
-
-    async def read(self, start: int = 0, *, page: int = 1_000) -> AsyncIterator[StoredEntry]:
-        """Committed entries from index `start`, in order, fetched `page` at a time."""
-        while entries := await self._page(start, page):
-            for stored in entries:
-                yield stored
-            start += len(entries)
-
-    async def _page(self, start: int, count: int) -> Sequence[StoredEntry]:
-        rows: Sequence[tuple[int, bytes, bytes]] = await self._reads.run(
-            lambda connection: connection.execute(_PAGE, {"start": start, "count": count}).all()
-        )
-        return [StoredEntry(index=index, entry=data, leaf_hash=leaf) for index, data, leaf in rows]
+    async def start(self) -> None:
+        """Check the log, make it if it is new, and learn where it stands. Once, before anything else. Raises
+        AuditLogDamaged."""
+        await self._writes.run(None)
+        # Beside those who write: looking at the newest entries takes a while.
+        self._seen = await self._read(lambda connection: log_check.check(connection, self._name, self._sealer))
+        await self._empty_pruned()  # what a crash left of it
 
     async def close(self) -> None:
         await self._writes.close()
         await self._reads.close()
 
-    # --- in the writing thread ----------------------------------------------------------------------------------
+    # --- AuditLog -----------------------------------------------------------------------------------------------
 
-    def _write(self, connection: Connection, jobs: Sequence[_Batch | None]) -> Sequence[Sequence[Position] | Exception]:
-        positions: list[Sequence[Position]] = []
-        rows: list[dict[str, Any]] = []
-        size = self._size
-        for batch in jobs:
-            if batch is None:
-                size = self._open(connection)
-                positions.append(())
-                continue
-            hashes = [leaf_hash(data) for data in batch.entries]
-            indices = range(size + len(rows), size + len(rows) + len(hashes))
-            positions.append([Position(index=i, leaf_hash=leaf) for i, leaf in zip(indices, hashes, strict=True)])
-            rows.extend(
-                {"idx": i, "entry": data, "leaf_hash": leaf}
-                for i, data, leaf in zip(indices, batch.entries, hashes, strict=True)
-            )
-        if rows:
-            # The head row is compared and locked in the inserting transaction: a writer that was paused while
-            # another took over finds another epoch, and cannot fork the log.
-            moved = {"old": size, "of_epoch": self._epoch, "new": size + len(rows)}
-            if _ADVANCE_HEAD.run(connection, moved) != 1:
-                raise _TakenOver
-            _INSERT.run_many(connection, rows)
-        # If the commit fails after this, the log is dead for this process and the numbers no longer matter.
-        self._size = size + len(rows)
+    async def append(self, records: Sequence[Record]) -> Sequence[Position]:
+        """See the port. Also raises ValueError for a record that cannot become an entry; the log stays usable."""
+        if not records:
+            return ()
+        positions: Sequence[Position] = await self._writes.run(Append(records=records), weight=len(records))
         return positions
 
-    def _open(self, connection: Connection) -> int:
-        """A crash after this leaves a used-up epoch number and nothing else."""
-        head = connection.execute(_TAKE_OVER).one_or_none()
-        if head is None:
-            connection.execute(insert(tables.head), {"id": 1, "origin": self._name, "size": 0, "epoch": 1})
-        name, size, self._epoch = head if head is not None else (self._name, 0, 1)
-        if name != self._name:
-            raise AuditLogDamaged(f"the database holds the log {name!r}, not {self._name!r}")
-        _check(connection, size)
-        return size
+    def healthy(self) -> bool:
+        return self._writes.healthy()
+
+    # --- LogReader ----------------------------------------------------------------------------------------------
+
+    async def head(self) -> Head:
+        return await self._read(log_check.head)
+
+    async def entries(self, start: int, count: int) -> Sequence[StoredEntry]:
+        return await self._read(lambda connection: entry_rows.page(connection, start, count))
+
+    async def size(self) -> int:
+        """The number of committed entries."""
+        return (await self.head()).size
+
+    async def read(self, start: int = 0, *, page: int = 1_000) -> AsyncIterator[StoredEntry]:
+        """Committed entries from index `start`, in order, fetched `page` at a time."""
+        while entries := await self.entries(start, page):
+            for stored in entries:
+                yield stored
+            start += len(entries)
+
+    # --- SubjectKeys --------------------------------------------------------------------------------------------
+
+    async def open_for(self, subjects: Sequence[str]) -> Open:
+        return await self._read(lambda connection: subject_keys.opener(connection, subjects, self._sealer))
+
+    async def erase(self, subject: str, record: Record) -> bool:
+        erased: bool = await self._writes.run(partial(log_acts.erase, subject=subject, record=record))
+        if erased:
+            self._erased()
+        return erased
+
+    async def hold(self, hold: Hold, record: Record) -> None:
+        await self._writes.run(partial(log_acts.hold, wanted=hold, record=record))
+
+    async def release(self, hold_id: str, record: Record) -> bool:
+        released: bool = await self._writes.run(partial(log_acts.release, hold_id=hold_id, record=record))
+        return released
+
+    async def holds(self) -> Sequence[Hold]:
+        return await self._read(log_acts.holds)
+
+    # --- Pruning, Recovery, Cursors -----------------------------------------------------------------------------
+
+    async def prune(self, below: int, record: Record) -> int:
+        dropped: int = await self._writes.run(partial(log_acts.prune, below=below, record=record))
+        await self._empty_pruned()
+        return dropped
+
+    async def recover(self, new_name: str, record: Record) -> None:
+        await self._writes.run(partial(log_acts.recover, new_name=new_name, record=record))
+
+    async def cursor(self, name: str) -> int:
+        return await self._read(lambda connection: log_acts.cursor(connection, name))
+
+    async def set_cursor(self, name: str, following: int) -> None:
+        await self._writes.run(partial(log_acts.set_cursor, name=name, following=following))
+
+    async def _empty_pruned(self) -> None:
+        if await self._read(log_acts.to_be_emptied):
+            while await self._writes.run(log_acts.empty_some):
+                continue
+            self._erased()
+
+    async def _read(self, job: Callable[[Connection], _Found]) -> _Found:
+        found: _Found = await self._reads.run(job)
+        return found
+
+    # --- in the writing thread ----------------------------------------------------------------------------------
+
+    def _write(self, connection: Connection, jobs: Sequence[Job | None]) -> Sequence[Any]:
+        if self._seen is None:
+            log_check.found(connection, self._name)
+            return [None] * len(jobs)
+        turn = LogTurn(connection, self._seen, self._keys, self._origin)
+        turn.load_keys(record for job in jobs if isinstance(job, Append) for record in job.records)
+        outcomes = [_outcome(job, turn) for job in jobs if job is not None]
+        # If the commit fails after this, the log is dead for this process and what it saw no longer matters.
+        self._seen = turn.finish()
+        return outcomes
 
 
-def _check(connection: Connection, size: int) -> None:
-    first, last = connection.execute(select(func.min(_entries.idx), func.max(_entries.idx))).one()
-    if (first, last) != ((0, size - 1) if size else (None, None)):
-        raise AuditLogDamaged(f"the head says {size} entries, the entries go from {first} to {last}")
-    if not size:
-        return
-    newest = min(size, _CHECKED_AT_START)
-    count = connection.execute(select(func.count()).where(_entries.idx >= size - newest)).scalar_one()
-    if count != newest:
-        raise AuditLogDamaged(f"{newest - count} of the newest {newest} entries are missing")
-    data, leaf = connection.execute(select(_entries.entry, _entries.leaf_hash).where(_entries.idx == size - 1)).one()
-    if leaf_hash(data) != leaf:
-        raise AuditLogDamaged(f"the leaf hash of entry {size - 1} is not that of its bytes")
+def _outcome(job: Job, turn: LogTurn) -> Any:
+    try:
+        return job(turn)
+    except (GatewayError, ValueError) as refusal:
+        return refusal

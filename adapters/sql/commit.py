@@ -17,6 +17,7 @@ from typing import Generic, TypeVar
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from adapters.sql.engine import lock_timed_out
 from gateway.errors import GatewayError
 
 Job = TypeVar("Job")
@@ -41,7 +42,8 @@ class _Unusable(Exception):
 class GroupCommit(Generic[Job, Result]):
     """Used from one event loop. `full` and `unavailable` are the errors that callers get.
 
-    `fatal`: the first failure is the last; every later job is refused and nothing is tried again.
+    `fatal`: the first failure is the last; every later job is refused and nothing is tried again. Waiting in vain for a
+    lock is none: nothing was written then.
     """
 
     def __init__(
@@ -231,7 +233,7 @@ class GroupCommit(Generic[Job, Result]):
 
     def _refused(self, batch: Sequence[_Waiting[Job, Result]], cause: Exception | None) -> list[Result | Exception]:
         self._usable = False
-        if self._fatal:
+        if self._fatal and not lock_timed_out(cause):
             self._dead = True
         refusals: list[Result | Exception] = []
         for _waiting in batch:

@@ -15,20 +15,37 @@ from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry, NullPool
 
 _WAL_PAGES_MAX = 16_384  # 64 MiB at 4 KiB a page
+_LOCK_NOT_AVAILABLE = "55P03"  # PostgreSQL, appendix A
 
 
-def create(url: str | URL, *, reads_only: bool = False, timeout_seconds: float = 5.0) -> Engine:
+def create(url: str | URL, *, reads_only: bool = False, erases: bool = False, timeout_seconds: float = 5.0) -> Engine:
     """An engine whose transactions are ready to write (or only read). `timeout_seconds`: to connect, and to wait for
-    a lock. Raises ValueError for another database than SQLite in a file or PostgreSQL."""
+    a lock. Raises ValueError for another database than SQLite in a file or PostgreSQL.
+
+    `erases`: what is deleted is overwritten in SQLite's file. A copy stays in its write-ahead log until that is cut
+    off (`Checkpointer.cut_off_soon`). PostgreSQL keeps one in the table until its next VACUUM, and in the WAL that it
+    archives. Backups, and the blocks that a file system gave free, are for whoever keeps them.
+    """
     parsed = make_url(url)
     if parsed.get_backend_name() == "sqlite":
-        return _sqlite(parsed, reads_only=reads_only, timeout_seconds=timeout_seconds)
+        return _sqlite(parsed, reads_only=reads_only, erases=erases, timeout_seconds=timeout_seconds)
     if parsed.get_backend_name() == "postgresql":
         return _postgresql(parsed, reads_only=reads_only, timeout_seconds=timeout_seconds)
     raise ValueError(f"database {parsed.get_backend_name()} is not supported: use sqlite or postgresql")
 
 
-def _sqlite(url: URL, *, reads_only: bool, timeout_seconds: float) -> Engine:
+def lock_timed_out(error: BaseException | None) -> bool:
+    """Whether the error, or what it came from, is that others held a lock for too long."""
+    while error is not None:
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY:
+            return True
+        if getattr(error, "sqlstate", None) == _LOCK_NOT_AVAILABLE:
+            return True
+        error = error.__cause__
+    return False
+
+
+def _sqlite(url: URL, *, reads_only: bool, erases: bool, timeout_seconds: float) -> Engine:
     if url.database in {None, "", ":memory:"}:
         raise ValueError("SQLite needs a file: several connections work on one database")
     # hide_parameters: errors carry the statement, never the values.
@@ -49,6 +66,7 @@ def _sqlite(url: URL, *, reads_only: bool, timeout_seconds: float) -> Engine:
             "foreign_keys = ON",
             # A checkpoint inside a commit made the waiting callers wait for its syncs too; see Checkpointer.
             "wal_autocheckpoint = 0",
+            f"secure_delete = {'ON' if erases else 'OFF'}",
             f"query_only = {'ON' if reads_only else 'OFF'}",
         ):
             connection.execute(f"PRAGMA {pragma}")
@@ -98,6 +116,7 @@ class Checkpointer:
         self._engine = engine
         self._interval_seconds = interval_seconds
         self._stop = threading.Event()
+        self._cut_off = threading.Event()
         self._thread = threading.Thread(target=self._run, name="wal-checkpoint", daemon=True)
         self._started = False
 
@@ -106,24 +125,39 @@ class Checkpointer:
             self._started = True
             self._thread.start()
 
+    def cut_off_soon(self) -> None:
+        """Have the log cut off to nothing, since it holds what was erased: with the next checkpoint, or the first one
+        that meets no reader, and at the latest when the last connection is closed."""
+        self._cut_off.set()
+
     def close(self) -> None:
-        """Blocks until the checkpoint under way is done."""
+        """Blocks until the checkpoint under way is done, and the log is cut off if it was to be."""
         self._stop.set()
         if self._started:
             self._thread.join()
+            if self._cut_off.is_set():
+                self._try()
 
     def _run(self) -> None:
         while not self._stop.wait(self._interval_seconds):
-            try:
-                self.checkpoint()
-            except (SQLAlchemyError, sqlite3.Error):
-                # A locked or full disk shows to the writers, who report it; the log just grows until the next try.
-                continue
+            self._try()
+
+    def _try(self) -> None:
+        try:
+            self.checkpoint()
+        except (SQLAlchemyError, sqlite3.Error):
+            # A locked or full disk shows to the writers, who report it; the log just grows until the next try.
+            return
 
     def checkpoint(self) -> None:
         # The bare connection: SQLAlchemy would begin a transaction first, and nothing can be moved inside one.
         connection = self._engine.raw_connection()
         try:
+            if self._cut_off.is_set():
+                busy, _, _ = connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+                if not busy:
+                    self._cut_off.clear()
+                return
             _busy, pages, moved = connection.cursor().execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
             # PASSIVE never makes a writer wait, but under steady load the log may never be wholly moved and grows.
             # RESTART waits for the writer once, and the log starts from its beginning.

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Insert, Select, Table, Update, bindparam, insert
+from sqlalchemy import ColumnElement, Connection, Delete, Insert, Select, Table, Update, bindparam, insert
 from sqlalchemy.engine.interfaces import DBAPICursor
 
 Values = Mapping[str, Any]
@@ -20,7 +20,7 @@ Row = Sequence[Any]
 class Prepared:
     """A statement whose values have names (`bindparam`). Its methods begin a transaction if none is open."""
 
-    def __init__(self, statement: Select[Any] | Insert | Update) -> None:
+    def __init__(self, statement: Select[Any] | Insert | Update | Delete) -> None:
         self._statement = statement
         self._compiled: dict[str, tuple[str, Values]] = {}  # by dialect: the text, and the constants in it
 

@@ -124,7 +124,7 @@ entries = Table(
     "entries",
     audit,
     Column("idx", RowNumber, primary_key=True, autoincrement=False),  # from 0, without gaps
-    Column("entry", LargeBinary, nullable=False),  # RFC 8785 bytes
+    Column("entry", LargeBinary, nullable=False),  # RFC 8785 bytes; none left once pruned
     Column("leaf_hash", LargeBinary, nullable=False),  # RFC 6962 §2.1
 )
 
@@ -134,5 +134,37 @@ head = Table(
     Column("id", Integer, primary_key=True, autoincrement=False),  # 1
     Column("origin", String(256), nullable=False),
     Column("size", BigInteger, nullable=False),
-    Column("epoch", BigInteger, nullable=False),  # counts the openings; only the last opener may write
+    Column("frontier", LargeBinary, nullable=False),  # `audit.tree.Frontier.packed`
+    Column("root", LargeBinary, nullable=False),  # RFC 6962 §2.1, over all leaf hashes
+    Column("epoch", BigInteger, nullable=False),  # counts the recoveries; a writer of an earlier one is dead
+    Column("erasures", BigInteger, nullable=False),  # counts them, so that every writer forgets the keys it remembers
+    Column("pruned", BigInteger, nullable=False),  # entries below are pruned
+    Column("emptied", BigInteger, nullable=False),  # and below here their bytes are gone; behind `pruned` for a while
+)
+
+subject_keys = Table(
+    "subject_keys",
+    audit,
+    Column("key_id", _Id, primary_key=True),
+    Column("subject", String(256), nullable=False),  # pseudonym
+    Column("wrapped", LargeBinary, nullable=False),  # the key, sealed with the storage key
+    Column("created_at", BigInteger, nullable=False),  # Unix microseconds; of several, the newest is used
+    Index("subject_keys_by_subject", "subject"),
+)
+
+holds = Table(
+    "holds",
+    audit,
+    Column("hold_id", String(128), primary_key=True),
+    Column("subject", String(256)),  # none: everybody
+    Column("from_index", BigInteger, nullable=False),
+    Column("reason", String(256), nullable=False),
+    Column("since", Double, nullable=False),
+)
+
+cursors = Table(
+    "cursors",
+    audit,
+    Column("name", String(128), primary_key=True),  # of a follower
+    Column("next", BigInteger, nullable=False),  # index of the entry that it has not dealt with yet
 )

@@ -56,10 +56,11 @@ async def open_parts(settings: Settings, participants: Participants, log: Log) -
     """Everything opened, for as long as the block lasts. Raises what its adapters raise for what cannot be used."""
     clock, metrics, validators = SystemClock(), Metrics(version=version(SOFTWARE)), Validators(schemas.load())
     async with contextlib.AsyncExitStack() as stack:
+        sealer = AesGcmSealer(settings.secrets.storage_key_file)
         store = await stack.enter_async_context(
             open_store(
                 settings.store.url,
-                sealer=AesGcmSealer(settings.secrets.storage_key_file),
+                sealer=sealer,
                 lease_owner=str(uuid.uuid4()),
                 queue_max=settings.store.queue_max,
                 batch_max=settings.store.batch_max,
@@ -70,6 +71,7 @@ async def open_parts(settings: Settings, participants: Participants, log: Log) -
                 settings.audit.url,
                 name=settings.audit.origin,
                 origin=_origin(settings, participants),
+                sealer=sealer,
                 queue_max=settings.audit.queue_max,
                 batch_max=settings.audit.batch_max,
             )

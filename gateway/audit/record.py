@@ -56,6 +56,11 @@ class Record:
         """The pseudonym of the data owner whom this entry is about."""
         return self.consent.subject if self.consent else self.subject
 
+    @property
+    def seals_for(self) -> str | None:
+        """The pseudonym of whose key the entry needs: of its subject, when it holds anything that is sealed."""
+        return self.about if self.document is not None or self.evidence is not None else None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:

@@ -23,13 +23,15 @@ def say(*words: object) -> None:
 
 async def append_and_accept(url: str) -> None:
     async with (
-        open_audit_log(url, name="crash/audit", origin=samples.ORIGIN, queue_max=1_000, batch_max=64) as log,
+        open_audit_log(
+            url, name="crash/audit", origin=samples.ORIGIN, sealer=FakeSealer(), queue_max=1_000, batch_max=64
+        ) as log,
         open_store(url, sealer=FakeSealer(), lease_owner="child", queue_max=1_000, batch_max=64) as store,
         asyncio.TaskGroup() as callers,
     ):
 
         async def round_of_work() -> None:
-            record = samples.record(record_id=f"record-{uuid.uuid4()}", consent=None)
+            record = samples.record(record_id=f"record-{uuid.uuid4()}")
             [position] = await log.append([record])
             say("entry", record.record_id, position.index)
             consent = samples.consent(consent_id=f"consent-{uuid.uuid4()}")

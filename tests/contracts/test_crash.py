@@ -43,7 +43,7 @@ async def test_what_was_acknowledged_survives_kill_9(database: str) -> None:
     assert exchanges
 
     async with open_audit_log(
-        database, name="crash/audit", origin=samples.ORIGIN, queue_max=9, batch_max=9
+        database, name="crash/audit", origin=samples.ORIGIN, sealer=FakeSealer(), queue_max=9, batch_max=9
     ) as log:  # which checks itself
         stored = [(one.index, orjson.loads(one.entry)["id"]) async for one in log.read()]
     assert [index for index, _ in stored] == list(range(len(stored)))

@@ -59,6 +59,7 @@ def audit_log(url: str, writing: Engine) -> SqlAuditLog:
         engines.create(url, reads_only=True),
         name="test/audit",
         origin=samples.ORIGIN,
+        sealer=FakeSealer(),
         queue_max=1_000,
         batch_max=64,
     )
@@ -79,7 +80,7 @@ async def test_a_failed_commit_ends_the_audit_log_for_this_process(url: str) -> 
     writing = engines.create(url)
     switch = Switch(writing)
     log = audit_log(url, writing)
-    await log.take_over()
+    await log.start()
     await log.append([samples.record()])
     switch.on = True
     failed = await asyncio.gather(*(log.append([samples.record()]) for _ in range(5)), return_exceptions=True)
@@ -96,7 +97,7 @@ async def test_a_full_disk_ends_the_audit_log_and_keeps_what_was_acknowledged(ur
     writing = engines.create(url)
     small_disk(writing, pages=60)
     log = audit_log(url, writing)
-    await log.take_over()
+    await log.start()
     acknowledged = 0
 
     async def fill() -> None:
@@ -111,7 +112,7 @@ async def test_a_full_disk_ends_the_audit_log_and_keeps_what_was_acknowledged(ur
     assert await log.size() == acknowledged > 0
     await log.close()
     async with open_audit_log(
-        url, name="test/audit", origin=samples.ORIGIN, queue_max=1_000, batch_max=64
+        url, name="test/audit", origin=samples.ORIGIN, sealer=FakeSealer(), queue_max=1_000, batch_max=64
     ) as recovered:
         [position] = await recovered.append([samples.record()])
         assert position.index == acknowledged
@@ -158,7 +159,7 @@ async def test_a_database_that_cannot_be_opened_is_said_at_start(tmp_path: Path)
         async with open_store(url, sealer=FakeSealer(), lease_owner="r", queue_max=9, batch_max=9):
             pass
     with pytest.raises(AuditUnavailable):
-        async with open_audit_log(url, name="n", origin=samples.ORIGIN, queue_max=9, batch_max=9):
+        async with open_audit_log(url, name="n", origin=samples.ORIGIN, sealer=FakeSealer(), queue_max=9, batch_max=9):
             pass
 
 
@@ -168,7 +169,7 @@ async def test_the_store_survives_a_restart_of_its_server_and_the_audit_log_does
         migrations.upgrade(url, schema)
     async with (
         open_store(url, sealer=FakeSealer(), lease_owner="r", queue_max=99, batch_max=9) as opened,
-        open_audit_log(url, name="n", origin=samples.ORIGIN, queue_max=99, batch_max=9) as log,
+        open_audit_log(url, name="n", origin=samples.ORIGIN, sealer=FakeSealer(), queue_max=99, batch_max=9) as log,
     ):
         await opened.add_notices([NOTICE])
         await log.append([samples.record()])

@@ -20,6 +20,7 @@ from adapters.sql import migrations
 from adapters.sql.audit import open_audit_log
 from gateway.app import StartRefused, serve
 from gateway.app.serve import Service
+from tests.fakes import FakeSealer
 from tests.fakes_app import ENOUGH, Events, Place, log_to, make_place
 from tests.samples import ORIGIN
 
@@ -57,7 +58,9 @@ async def running(place: Place) -> AsyncIterator[Running]:
 
 async def recorded(one: Running) -> list[str]:
     audit = one.service.settings.audit
-    async with open_audit_log(audit.url, name=audit.origin, origin=ORIGIN, queue_max=10, batch_max=10) as log:
+    async with open_audit_log(
+        audit.url, name=audit.origin, origin=ORIGIN, sealer=FakeSealer(), queue_max=10, batch_max=10
+    ) as log:
         return [orjson.loads(stored.entry)["type"] async for stored in log.read()]
 
 
