@@ -26,7 +26,7 @@ from gateway.settings import SettingsError
 _GROUPS = {
     "audit": "The audit log: verify, search, prove, export, and what its keepers may do.",
     "config": "Check a configuration, and print its JSON Schema.",
-    "db": "Schema migrations of the store and the audit log.",
+    "db": "Schema migrations of the store, the audit log and its index.",
     "sandbox": "The whole world on one machine: PKI, DVP platform, sources, clients and the gateway.",
 }
 _FORWARDED = {"allow_extra_args": True, "ignore_unknown_options": True}

@@ -1,4 +1,4 @@
-"""`cdi-gateway db`: bring the schemas of the store and the audit log to this version, and say where they stand."""
+"""`cdi-gateway db`: bring the schemas of store, audit log and search index to this version, and say where they are."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from gateway.cli.terminal import DONE, NEGATIVE, Refused, say, say_json
 from gateway.settings import load
 
 app = typer.Typer(
-    add_completion=False, rich_markup_mode="markdown", help="Schema migrations of the store and the audit log."
+    add_completion=False,
+    rich_markup_mode="markdown",
+    help="Schema migrations of the store, the audit log and its index.",
 )
 
 Config = Annotated[Path, typer.Option("--config", "-c", metavar="FILE", help="The configuration file.")]
@@ -21,7 +23,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="One JSON document.")]
 
 @app.command()
 def upgrade(config: Config, as_json: AsJson = False) -> int:
-    """Bring both schemas to this version.
+    """Bring all schemas to this version.
 
     Each is one transaction; running it again changes nothing. Keys and certificates of the configuration are not
     needed here, so a migration job can do without them.
@@ -40,7 +42,7 @@ def upgrade(config: Config, as_json: AsJson = False) -> int:
 
 @app.command()
 def current(config: Config, as_json: AsJson = False) -> int:
-    """Print both schemas' versions. The exit code is 1 when one is not this version's."""
+    """Print all schemas' versions. The exit code is 1 when one is not this version's."""
     try:
         found = {schema: migrations.current(url, schema) for schema, url in _urls(config).items()}
     except migrations.DatabaseUnusable as error:
@@ -59,4 +61,4 @@ def current(config: Config, as_json: AsJson = False) -> int:
 
 def _urls(config: Path) -> dict[migrations.Schema, str]:
     settings, _ = load(config, check_files=False)
-    return {"store": settings.store.url, "audit": settings.audit.url}
+    return {"store": settings.store.url, "audit": settings.audit.url, "index": settings.audit.index_url}

@@ -1,6 +1,6 @@
 """The schema's versions, run by Alembic from inside the package: no ini file, no working directory.
 
-Two histories, `store` and `audit`, each with its own version table, so that both may live in one database.
+Three histories, `store`, `audit` and `index`, each with its own version table, so that they may share a database.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from adapters.sql import engine as engines
 
-Schema = Literal["store", "audit"]
-SCHEMAS: tuple[Schema, ...] = ("store", "audit")
+Schema = Literal["store", "audit", "index"]
+SCHEMAS: tuple[Schema, ...] = ("store", "audit", "index")
 
 _FOLDER = Path(__file__).parent
 

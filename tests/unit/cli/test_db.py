@@ -22,14 +22,14 @@ def config(tmp_path: Path) -> str:
 def test_new_database_has_no_schema_and_current_says_so(config: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["db", "current", "--config", config]) == 1
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[:2] for line in lines] == [["store", "none"], ["audit", "none"]]
+    assert [line.split()[:2] for line in lines] == [["store", "none"], ["audit", "none"], ["index", "none"]]
     assert all("run `cdi-gateway db upgrade`" in line for line in lines)
 
 
-def test_upgrade_brings_both_schemas_to_this_version(config: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_upgrade_brings_all_schemas_to_this_version(config: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["db", "upgrade", "--config", config, "--json"]) == 0
     versions = orjson.loads(capsys.readouterr().out)
-    assert set(versions) == {"store", "audit"}
+    assert set(versions) == {"store", "audit", "index"}
     assert run(["db", "upgrade", "--config", config]) == 0
     capsys.readouterr()
     assert run(["db", "current", "--config", config, "--json"]) == 0

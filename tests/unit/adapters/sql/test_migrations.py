@@ -8,11 +8,11 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
 from adapters.sql import engine as engines
-from adapters.sql import migrations, tables
+from adapters.sql import migrations, search_tables, tables
 from adapters.sql.migrations import DatabaseUnusable, Schema, SchemaOutdated
 from tests.postgresql import PostgreSQL
 
-METADATA = {"store": tables.store, "audit": tables.audit}
+METADATA = {"store": tables.store, "audit": tables.audit, "index": search_tables.index}
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -31,7 +31,7 @@ def test_migrations_lead_to_the_tables_that_the_code_uses(url: str, schema: Sche
         assert compare_metadata(context, METADATA[schema]) == []
 
 
-def test_both_schemas_live_in_one_database(url: str) -> None:
+def test_all_schemas_live_in_one_database(url: str) -> None:
     for schema in migrations.SCHEMAS:
         assert migrations.current(url, schema) is None
         assert migrations.upgrade(url, schema) == migrations.newest(schema) == migrations.current(url, schema)
