@@ -39,19 +39,23 @@ class Witness(Section):
 
 
 class Witnesses(Section):
-    witnesses: tuple[Witness, ...] = ()
+    witnesses: Annotated[tuple[Witness, ...], Field(max_length=12)] = ()
     """Who is asked to cosign every checkpoint (C2SP tlog-witness)."""
     quorum: Annotated[int, Field(ge=0, le=32)] = 0
     """Cosignatures that a checkpoint needs to count as witnessed."""
     timeout_seconds: Annotated[float, Field(gt=0, le=60)] = 0.5
     """Time for all of them to answer; a checkpoint is published with the cosignatures that came."""
     refuse_after_seconds: Patience = 0
-    """Age of the newest witnessed checkpoint after which new questions are refused; 0: never."""
+    """Time without a quorum for new checkpoints after which new questions are refused; 0: never."""
 
     @model_validator(mode="after")
     def _quorum_can_be_reached(self) -> Witnesses:
         if self.quorum > len(self.witnesses):
             raise ValueError("quorum must not be more than the number of witnesses")
+        if len({witness.vkey for witness in self.witnesses}) < len(self.witnesses):
+            raise ValueError("witnesses must differ in their vkey")
+        if self.refuse_after_seconds and not self.quorum:
+            raise ValueError("refuse_after_seconds needs a quorum")
         return self
 
 
@@ -66,6 +70,12 @@ class Timestamps(Section):
     """Time for one answer."""
     refuse_after_seconds: Patience = 0
     """Age of the oldest record without a time-stamp after which new questions are refused; 0: never."""
+
+    @model_validator(mode="after")
+    def _limit_leaves_time(self) -> Timestamps:
+        if 0 < self.refuse_after_seconds <= self.interval_seconds + self.timeout_seconds:
+            raise ValueError("refuse_after_seconds must be more than interval_seconds and timeout_seconds together")
+        return self
 
 
 class Forward(Section):

@@ -9,6 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from gateway.settings import Approver, Audit, Forward, SecondPerson, Witness, Witnesses
+from gateway.settings.audit import Timestamps
 
 VKEY = "witness.example+01234567+" + "A" * 44
 WITNESS = Witness(vkey=VKEY, url="https://witness.example")
@@ -18,6 +19,23 @@ def test_quorum_above_the_number_of_witnesses_is_refused() -> None:
     assert Witnesses(witnesses=(WITNESS,), quorum=1).quorum == 1
     with pytest.raises(ValidationError, match="quorum"):
         Witnesses(witnesses=(WITNESS,), quorum=2)
+
+
+def test_witness_that_is_listed_twice_is_refused() -> None:
+    with pytest.raises(ValidationError, match="differ"):
+        Witnesses(witnesses=(WITNESS, WITNESS), quorum=2)
+
+
+def test_limit_on_witnesses_without_a_quorum_is_refused() -> None:
+    with pytest.raises(ValidationError, match="needs a quorum"):
+        Witnesses(witnesses=(WITNESS,), refuse_after_seconds=60)
+
+
+def test_limit_on_time_stamps_leaves_time_to_get_one() -> None:
+    given: dict[str, Any] = {"url": "https://tsa.example", "ca_file": Path("roots.pem"), "interval_seconds": 60}
+    assert Timestamps(**given, refuse_after_seconds=120).refuse_after_seconds == 120
+    with pytest.raises(ValidationError, match="must be more than"):
+        Timestamps(**given, refuse_after_seconds=65)
 
 
 @pytest.mark.parametrize("vkey", ["witness.example", "a b+01234567+" + "A" * 44, "w+0123+" + "A" * 44, VKEY[:-1]])
