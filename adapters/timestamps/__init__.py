@@ -1,0 +1,1 @@
+"""Authorities that time-stamp the log's checkpoints."""
