@@ -5,7 +5,7 @@ Every port method may raise the gateway's errors only; an adapter translates the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -14,6 +14,7 @@ from gateway.audit.privacy import Open
 from gateway.audit.query import Query
 from gateway.audit.record import Record
 from gateway.audit.searchable import Searchable
+from gateway.audit.tiles import Tile
 from gateway.audit.tree import Node
 from gateway.core.model import (
     Consent,
@@ -166,6 +167,41 @@ class Publication(Protocol):
     async def proof(self, index: int) -> str | None:
         """The tlog-proof of the entry under the newest checkpoint; None while none covers it. Raises AuditUnavailable
         when the published files cannot be read or do not hold together."""
+
+
+class TileStore(Protocol):
+    """The folder of the published log. Blocking: called in threads. Paths are below it, as `audit.published` knows
+    them; another one is a ValueError. Raises AuditUnavailable when the disk does not do what it is told."""
+
+    def lock(self) -> bool:
+        """Become the one who publishes here, in whatever process; made when it is not there. False when another is.
+        Kept until `unlock`, or the end of the process."""
+
+    def unlock(self) -> None: ...
+
+    def locked(self) -> bool:
+        """Whether this one publishes."""
+
+    def read(self, path: str) -> bytes | None:
+        """The whole file; None when there is none."""
+
+    def write(self, files: Sequence[tuple[str, bytes]]) -> None:
+        """Each file replaced at once and durable on return, in the given order; a reader finds the old or the new."""
+
+    def remove(self, paths: Sequence[str]) -> None:
+        """In the given order; those that are not there are as well."""
+
+    def remove_partial(self, tile: Tile) -> None:
+        """All partial tiles of which this one has become the full one."""
+
+    def tiles(self) -> Iterator[Tile]:
+        """All tiles and bundles that are there, in any order."""
+
+    def sweep(self) -> None:
+        """Remove what a killed publisher left unfinished. Only for who has the lock."""
+
+    def stamped(self) -> Sequence[int]:
+        """Sizes of the checkpoints that have a time-stamp, in order."""
 
 
 class Cosigners(Protocol):

@@ -1,0 +1,1 @@
+"""The published log as a folder of plain files."""
