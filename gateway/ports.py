@@ -139,6 +139,17 @@ class Cursors(Protocol):
         """Durable on return."""
 
 
+class EventTarget(Protocol):
+    """A receiver of copies of the log, for security monitoring."""
+
+    async def deliver(self, events: Sequence[bytes]) -> None:
+        """All of them, in order; accepted by the other side on return. Raises UpstreamUnavailable: then any number of
+        them may have arrived, and the caller sends all again."""
+
+    async def close(self) -> None:
+        """Give its connection back."""
+
+
 class Pruning(Protocol):
     async def prune(self, below: int, record: Record) -> int:
         """Drop the bytes of the entries below the index (a multiple of 256; leaf hashes stay). The number of entries
