@@ -46,9 +46,9 @@ Job = Callable[[Connection], Any]
 @asynccontextmanager
 async def open_search_index(url: str) -> AsyncIterator[SqlSearchIndex]:
     """The index, for as long as the block lasts. The schema must be current (`migrations.check`)."""
-    writing, reading = engines.create(url), engines.create(url, reads_only=True)
-    index = SqlSearchIndex(writing, reading)
+    writing, reading = engines.create(url, erases=True), engines.create(url, reads_only=True)
     checkpointer = engines.Checkpointer(writing)
+    index = SqlSearchIndex(writing, reading, erased=checkpointer.cut_off_soon)
     checkpointer.start()
     try:
         yield index
@@ -60,7 +60,9 @@ async def open_search_index(url: str) -> AsyncIterator[SqlSearchIndex]:
 class SqlSearchIndex:
     """See `ports.SearchIndex`; used from one event loop."""
 
-    def __init__(self, writing: Engine, reading: Engine) -> None:
+    def __init__(self, writing: Engine, reading: Engine, *, erased: Callable[[], None] = lambda: None) -> None:
+        """`erased` is told when bytes were dropped that must not stay in a write-ahead log."""
+        self._erased = erased
         self._writes = _jobs(writing, "index-writes")
         self._reads = _jobs(reading, "index-reads")
 
@@ -69,16 +71,15 @@ class SqlSearchIndex:
         return found
 
     async def add(self, rows: Sequence[Searchable], *, erasures: Sequence[Erasure], done: Indexed, to: Indexed) -> bool:
-        entries = [_row(row) for row in rows]
-        digests = [{"digest": bytes.fromhex(digest), "idx": row.index} for row in rows for digest in row.digests]
         move = {"of_origin": done.origin, "of_next": done.next, "to_next": to.next, "to_leaf": to.last_leaf}
 
         def job(connection: Connection) -> bool:
             if _MOVE.run(connection, move) != 1:
                 return False
             _drop(connection, done.next, to.next)  # what an older index left here
-            if entries:
-                _INSERT_ENTRY.run_many(connection, entries)
+            if rows:
+                _INSERT_ENTRY.run_many(connection, [_row(row) for row in rows])
+            digests = [{"digest": bytes.fromhex(digest), "idx": row.index} for row in rows for digest in row.digests]
             if digests:
                 _INSERT_DIGEST.run_many(connection, digests)
             for erasure in erasures:
@@ -86,6 +87,8 @@ class SqlSearchIndex:
             return True
 
         added: bool = await self._writes.run(job)
+        if added and erasures:
+            self._erased()
         return added
 
     async def find(self, query: Query, *, after: int | None, newest_first: bool, limit: int) -> Sequence[int]:
@@ -105,12 +108,14 @@ class SqlSearchIndex:
 
     async def forget_digests(self, subject: str) -> None:
         await self._writes.run(lambda connection: _forget(connection, subject, below=INDEX_MAX))
+        self._erased()
 
     async def prune(self, below: int) -> None:
         while await self._writes.run(lambda connection: _drop_lowest(connection, below)):
             continue
         mark = update(tables.position).where(_position.id == 1, _position.pruned < below).values(pruned=below)
         await self._writes.run(lambda connection: connection.execute(mark).rowcount)
+        self._erased()
 
     async def start_over(self, origin: str) -> None:
         fresh = update(tables.position).where(_position.id == 1).values(origin=origin, next=0, last_leaf=b"", pruned=0)

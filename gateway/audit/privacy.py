@@ -99,10 +99,19 @@ def opened(entry: bytes, open_: Open) -> dict[str, Any]:
     body = orjson.loads(entry)
     if not isinstance(body, dict):
         raise ValueError("not an audit entry")  # noqa: TRY004 - a wrong value, not a programmer's error
+    return unsealed(body, open_)
+
+
+def unsealed(body: dict[str, Any], open_: Open) -> dict[str, Any]:
+    """`opened` for one who has parsed the entry before. Changes `body`. Raises ValueError for what is no entry."""
     found = body.pop("sealed", None)
     if found is None:
         return body
-    plaintext = open_(body["subject"], body["id"], Ciphertext(key=found["key"], data=found["data"]))
+    try:
+        ciphertext = Ciphertext(key=found["key"], data=found["data"])
+        plaintext = open_(body["subject"], body["id"], ciphertext)
+    except (KeyError, TypeError) as error:
+        raise ValueError("not an audit entry") from error
     if plaintext is None:
         body["sealed"] = "erased"
         return body

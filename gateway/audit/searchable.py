@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from gateway.audit.privacy import Open, opened
-
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -40,13 +38,8 @@ class Searchable:
         return self.type.partition(".")[0]
 
 
-def searchable(index: int, entry: bytes, open_: Open, keyed: Keyed) -> Searchable:
-    """The row of an entry's bytes. Raises ValueError for what is no entry, or was not sealed as one."""
-    return row(index, opened(entry, open_), keyed)
-
-
-def row(index: int, body: dict[str, Any], keyed: Keyed) -> Searchable:
-    """The row of an opened entry. Raises ValueError for what is no entry."""
+def searchable(index: int, body: dict[str, Any], keyed: Keyed) -> Searchable:
+    """The row of an opened entry (`privacy.opened`). Raises ValueError for what is no entry."""
     try:
         actor = body.get("actor") or {}
         consent = body.get("consent")

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 
 
 def pseudonym(key: bytes, kind: str, value: str) -> str:
     """Hex HMAC-SHA256. `kind` separates the name spaces (`subject`, `idempotency`, …). The key has 32 bytes or more."""
-    return hmac.new(key, f"{kind}\x00{value}".encode(), hashlib.sha256).hexdigest()
+    return hmac.digest(key, f"{kind}\x00{value}".encode(), "sha256").hex()

@@ -44,7 +44,7 @@ def upgrade() -> None:
         sqlite_with_rowid=False,
     )
     op.create_index("search_digests_by_entry", "search_digests", ["idx"])
-    op.create_table(
+    position = op.create_table(
         "search_position",
         sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
         sa.Column("origin", sa.String(256), nullable=False),
@@ -52,4 +52,4 @@ def upgrade() -> None:
         sa.Column("last_leaf", sa.LargeBinary, nullable=False),
         sa.Column("pruned", sa.BigInteger, nullable=False),
     )
-    op.execute("INSERT INTO search_position (id, origin, next, last_leaf, pruned) VALUES (1, '', 0, '', 0)")
+    op.bulk_insert(position, [{"id": 1, "origin": "", "next": 0, "last_leaf": b"", "pruned": 0}])
