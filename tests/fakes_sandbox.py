@@ -1,4 +1,4 @@
-"""A sandbox's platform and issuer inside the test's own process, on real sockets, and a gateway's side of them."""
+"""A sandbox's other systems inside the test's own process, on real sockets, and a gateway's side of them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import aiohttp
 import orjson
 
 import schemas
-from adapters.sandbox import issuer_server, platform_server
+from adapters.sandbox import issuer_server, platform_server, timestamp_server, witness_server
 from adapters.sandbox.addresses import Ports
 from adapters.sandbox.cast import CREDIT_SOURCE, GATEWAY_ID, PLATFORM_ID
 from adapters.sandbox.clock import WallClock
@@ -23,6 +23,7 @@ from adapters.sandbox.control_client import ControlClient
 from adapters.sandbox.credentials import GATEWAY_MESSAGE_KEY, PLATFORM_MESSAGE_KEY, Credentials
 from adapters.sandbox.serving import client_context, listening
 from adapters.sandbox.signing import KeySigner
+from adapters.sandbox.timestamp_authority import openssl
 from gateway.profiles.dvp_v1 import envelope
 from gateway.profiles.dvp_v1.signature import key_set
 from gateway.profiles.validation import Validators
@@ -42,7 +43,7 @@ class Site:
         self.folder = folder
         self.ports = Ports.from_base(0)
         self.credentials = Credentials(folder, now=int(CLOCK.now()))
-        plan = Plan(ports=self.ports, schemas=SCHEMAS, block_seconds=block_seconds, settings={})
+        plan = Plan(ports=self.ports, schemas=SCHEMAS, block_seconds=block_seconds, settings={}, openssl=openssl())
         write_configuration(folder, plan, self.credentials)
 
     def platform_config(self) -> dict[str, Any]:
@@ -76,6 +77,20 @@ class Site:
     async def issuer(self) -> AsyncIterator[None]:
         async with listening(issuer_server.sites(self.issuer_config(), self.folder / "issuer")):
             yield
+
+    @asynccontextmanager
+    async def witness(self) -> AsyncIterator[str]:
+        """The running witness, by its submission prefix."""
+        config = orjson.loads((self.folder / "witness/witness.json").read_bytes())
+        async with listening(witness_server.sites(config, self.folder / "witness")):
+            yield f"https://localhost:{self.ports.witness}"
+
+    @asynccontextmanager
+    async def timestamps(self) -> AsyncIterator[str]:
+        """The running time-stamping authority, by its address. Needs the command openssl."""
+        config = orjson.loads((self.folder / "timestamps/timestamps.json").read_bytes())
+        async with listening(timestamp_server.sites(config, self.folder / "timestamps")):
+            yield f"http://localhost:{self.ports.timestamp}{timestamp_server.PATH}"
 
     async def post(
         self, token: bytes | str, *, client: str = "gateway/tls/client", **headers: str

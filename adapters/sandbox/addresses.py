@@ -20,7 +20,8 @@ class PortsTaken(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ports:
-    """The gateway's listeners; `token` is the issuer's token endpoint, `control` the platform's control address."""
+    """The gateway's listeners; `token` is the issuer's token endpoint, `control` the platform's control address,
+    `timestamp` the time-stamping authority."""
 
     bank: int = 8443
     consent: int = 8444
@@ -30,6 +31,8 @@ class Ports:
     ops: int = 9090
     platform: int = 9443
     control: int = 9080
+    witness: int = 9444
+    timestamp: int = 9081
 
     @classmethod
     def from_base(cls, base: int) -> Ports:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 GATEWAY_ID = "HKGATEWAY01"
 PLATFORM_ID = "DVPSANDBOX01"
 AUDIT_ORIGIN = "sandbox.example/audit"  # name of the gateway's audit log
+WITNESS_NAME = "sandbox.example/witness"  # name of the witness's key
 
 _ALL_DOCUMENT_TYPES = ("CORPORATE_CREDIT_REPORT", "PERSONAL_CREDIT_REPORT", "BANK_STATEMENT", "DEPOSIT_CERTIFICATE")
 PURPOSES = ("SME_LOAN_UNDERWRITING",)

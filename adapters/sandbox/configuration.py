@@ -16,7 +16,16 @@ import orjson
 import yaml
 
 from adapters.sandbox.addresses import Ports
-from adapters.sandbox.cast import AUDIT_ORIGIN, CLIENTS, GATEWAY_ID, OWNERS, PLATFORM_ID, PURPOSES, SOURCES
+from adapters.sandbox.cast import (
+    AUDIT_ORIGIN,
+    CLIENTS,
+    GATEWAY_ID,
+    OWNERS,
+    PLATFORM_ID,
+    PURPOSES,
+    SOURCES,
+    WITNESS_NAME,
+)
 from adapters.sandbox.credentials import (
     AUDIT_KEY_FILE,
     GATEWAY_MESSAGE_KEY,
@@ -24,11 +33,15 @@ from adapters.sandbox.credentials import (
     LEDGER_KEY,
     PLATFORM_MESSAGE_KEY,
     REPORT_KEY,
+    WITNESS_KEY_FILE,
     Credentials,
+    log_verifier_key,
+    witness_verifier_key,
 )
 from adapters.sandbox.files import write_public, write_secret
 from adapters.sandbox.issuer import password_hash
 from adapters.sandbox.ledger import SYSTEM
+from adapters.sandbox.timestamp_server import PATH as TIMESTAMP_PATH
 
 AUDIT_LOG = "audit/log"
 
@@ -38,24 +51,30 @@ _HEADING = b"# Written by the sandbox at every start: changes here do not last.\
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """How a sandbox is to be. `block_seconds`: see `platform_server.Blocks`. `settings`: laid over gateway.yaml."""
+    """How a sandbox is to be. `block_seconds`: see `platform_server.Blocks`. `settings`: laid over gateway.yaml.
+    `openssl`: the command of the time-stamping authority; None: there is none."""
 
     ports: Ports
     schemas: Mapping[str, Any]
     block_seconds: float | None
     settings: Mapping[str, Any]
+    openssl: str | None = None
 
 
 def write_configuration(folder: Path, plan: Plan, credentials: Credentials) -> None:
     (folder / "data").mkdir(exist_ok=True)
-    _write_yaml(folder / "gateway.yaml", _overlaid(_gateway(plan.ports), plan.settings))
+    _write_yaml(folder / "gateway.yaml", _overlaid(_gateway(folder, plan), plan.settings))
     _write_yaml(folder / "participants.yaml", _participants(credentials))
     write_public(folder / "platform/schemas.json", orjson.dumps(plan.schemas))
     write_secret(folder / "platform/platform.json", _pretty(_platform(folder, plan, credentials)))
     write_secret(folder / "issuer/issuer.json", _pretty(_issuer(folder, plan.ports, credentials)))
+    write_public(folder / "witness/witness.json", _pretty(_witness(folder, plan.ports)))
+    if plan.openssl is not None:
+        write_public(folder / "timestamps/timestamps.json", _pretty(_timestamps(plan.openssl, plan.ports)))
 
 
-def _gateway(ports: Ports) -> Json:
+def _gateway(folder: Path, plan: Plan) -> Json:
+    ports = plan.ports
     tls = {"certificate_file": "gateway/tls/server/cert.pem", "key_file": "gateway/tls/server/key.pem"}
     local = {"host": "127.0.0.1"}
     return {
@@ -82,13 +101,7 @@ def _gateway(ports: Ports) -> Json:
         "participants_file": "participants.yaml",
         "rates": {"participant": {"per_second": 500, "burst": 1000}},
         "store": {"url": "sqlite:///data/gateway.db"},
-        "audit": {
-            "url": "sqlite:///data/audit.db",
-            "index_url": "sqlite:///data/audit-index.db",
-            "origin": AUDIT_ORIGIN,
-            "signing_key_file": AUDIT_KEY_FILE,
-            "publish": {"dir": AUDIT_LOG},
-        },
+        "audit": _audit(folder, plan),
         "secrets": {
             "pseudonym_key_file": "gateway/keys/pseudonym.key",
             "storage_key_file": "gateway/keys/storage.key",
@@ -123,6 +136,33 @@ def _gateway(ports: Ports) -> Json:
         # A person watches: retries come sooner than in production.
         "exchange": {"retry_first_seconds": 1, "retry_max_seconds": 5, "worker_interval_seconds": 0.25},
     }
+
+
+def _audit(folder: Path, plan: Plan) -> Json:
+    audit: Json = {
+        "url": "sqlite:///data/audit.db",
+        "index_url": "sqlite:///data/audit-index.db",
+        "origin": AUDIT_ORIGIN,
+        "signing_key_file": AUDIT_KEY_FILE,
+        "publish": {"dir": AUDIT_LOG},
+        "witnesses": {
+            "witnesses": [
+                {
+                    "url": f"https://localhost:{plan.ports.witness}",
+                    "vkey": witness_verifier_key(folder),
+                    "ca_file": "pki/ca.pem",
+                }
+            ],
+            "quorum": 1,
+        },
+    }
+    if plan.openssl is not None:
+        audit["timestamps"] = {
+            "url": f"http://localhost:{plan.ports.timestamp}{TIMESTAMP_PATH}",
+            "ca_file": "pki/timestamps-ca.pem",
+            "interval_seconds": 5,
+        }
+    return audit
 
 
 def _participants(credentials: Credentials) -> Json:
@@ -233,6 +273,27 @@ def _issuer(folder: Path, ports: Ports, credentials: Credentials) -> Json:
             }
             for owner in OWNERS
         ],
+    }
+
+
+def _witness(folder: Path, ports: Ports) -> Json:
+    return {
+        "name": WITNESS_NAME,
+        "port": ports.witness,
+        "certificateFile": "tls/server/cert.pem",
+        "keyFile": "tls/server/key.pem",
+        "signingKeyFile": f"../{WITNESS_KEY_FILE}",
+        "stateFile": "state/cosigned.db",
+        "logs": [log_verifier_key(folder)],
+    }
+
+
+def _timestamps(openssl: str, ports: Ports) -> Json:
+    return {
+        "openssl": openssl,
+        "port": ports.timestamp,
+        "certificateFile": "signer/cert.pem",
+        "keyFile": "signer/key.pem",
     }
 
 

@@ -9,20 +9,21 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 
-from adapters.sandbox.cast import AUDIT_ORIGIN, CLIENTS, GATEWAY_ID, PLATFORM_ID, SOURCES
+from adapters.sandbox.cast import AUDIT_ORIGIN, CLIENTS, GATEWAY_ID, PLATFORM_ID, SOURCES, WITNESS_NAME
 from adapters.sandbox.files import write_public, write_secret
 from adapters.sandbox.pki import DAY_SECONDS, Authority, Issued, read_issued
 from adapters.sandbox.signing import KeySigner, write_jwks
-from gateway.audit.note import NoteSigner
+from gateway.audit.note import COSIGNATURE_V1, ED25519, NoteSigner
 
 GATEWAY_MESSAGE_KEY, REPORT_KEY = "gateway-messages-1", "gateway-reports-1"
-AUDIT_KEY_FILE = "gateway/keys/audit-log.pem"
+AUDIT_KEY_FILE, WITNESS_KEY_FILE = "gateway/keys/audit-log.pem", "witness/keys/witness.pem"
 PLATFORM_MESSAGE_KEY, LEDGER_KEY, ISSUER_KEY = "platform-messages-1", "ledger-1", "issuer-tokens-1"
 
 _AUTHORITIES = {
     "servers": ("CDI-DVP sandbox servers", "pki/ca.pem"),
     "clients": ("CDI-DVP sandbox participants", "pki/client-ca.pem"),
     "dvp": ("CDI-DVP sandbox DVP members", "pki/dvp-ca.pem"),
+    "timestamps": ("CDI-DVP sandbox time-stamps", "pki/timestamps-ca.pem"),
 }
 
 
@@ -32,9 +33,11 @@ class Credentials:
     def __init__(self, folder: Path, *, now: int) -> None:
         """Makes what is missing."""
         self._folder, self._now = folder, now
-        servers, clients, dvp = (self.authority(name) for name in _AUTHORITIES)
+        servers, clients, dvp, timestamps = (self.authority(name) for name in _AUTHORITIES)
         self.gateway_server = self._leaf("gateway/tls/server", lambda: servers.server("gateway", now=now))
         self.issuer_server = self._leaf("issuer/tls/server", lambda: servers.server("issuer", now=now))
+        self._leaf("witness/tls/server", lambda: servers.server("witness", now=now))
+        self._leaf("timestamps/signer", lambda: timestamps.timestamping("time-stamps", now=now))
         self.platform_server = self._leaf("platform/tls/server", lambda: dvp.server("platform", now=now))
         self.platform_client = self._leaf("platform/tls/client", lambda: dvp.client(PLATFORM_ID, now=now))
         self.gateway_client = self._leaf("gateway/tls/client", lambda: dvp.client(GATEWAY_ID, now=now))
@@ -55,13 +58,14 @@ class Credentials:
             self._signing_key(f"sources/{label}/key.pem", f"{label}-1", f"sources/{label}/jwks.json")
         for name in ("gateway/keys/pseudonym.key", "gateway/keys/storage.key"):
             self._symmetric_key(name)
-        self._log_key(AUDIT_KEY_FILE)
+        for name in (AUDIT_KEY_FILE, WITNESS_KEY_FILE):
+            self._note_key(name)
         for authority, file in ((clients, "pki/clients.crl.pem"), (dvp, "pki/dvp.crl.pem")):
             if not (folder / file).exists():
                 write_public(folder / file, authority.revocation_list(now=now))
 
     def authority(self, name: str) -> Authority:
-        """`servers`, `clients` (banks and Hong Kong sources) or `dvp` (the platform and its members)."""
+        """`servers`, `clients` (banks and Hong Kong sources), `dvp` (the platform and its members) or `timestamps`."""
         common_name, certificate = _AUTHORITIES[name]
         files = self._folder / certificate, self._folder / f"pki/private/{name}.key.pem"
         if not files[1].exists():
@@ -85,7 +89,7 @@ class Credentials:
             KeySigner.create(key_id).write(file)
         write_jwks(self._folder / jwks_place, [KeySigner.read(key_id, file)])
 
-    def _log_key(self, place: str) -> None:
+    def _note_key(self, place: str) -> None:
         if not (self._folder / place).exists():
             key = Ed25519PrivateKey.generate()
             pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
@@ -98,10 +102,20 @@ class Credentials:
 
 def log_verifier_key(folder: Path) -> str:
     """The vkey of the gateway's audit log, for those who verify it."""
-    key = load_pem_private_key((folder / AUDIT_KEY_FILE).read_bytes(), password=None)
+    return str(read_note_signer(AUDIT_ORIGIN, folder / AUDIT_KEY_FILE, type=ED25519).verifier)
+
+
+def witness_verifier_key(folder: Path) -> str:
+    """The vkey of the witness, for those who rely on its cosignatures."""
+    return str(read_note_signer(WITNESS_NAME, folder / WITNESS_KEY_FILE, type=COSIGNATURE_V1).verifier)
+
+
+def read_note_signer(name: str, file: Path, *, type: int) -> NoteSigner:
+    """`type`: of the signatures, as in `gateway.audit.note`."""
+    key = load_pem_private_key(file.read_bytes(), password=None)
     if not isinstance(key, Ed25519PrivateKey):
-        raise TypeError("the audit log's key is not an Ed25519 key")
-    return str(NoteSigner(AUDIT_ORIGIN, key).verifier)
+        raise TypeError(f"{file.name}: not an Ed25519 key")
+    return NoteSigner(name, key, type=type)
 
 
 def _client_maker(authority: Authority, participant_id: str, now: int) -> Callable[[], Issued]:

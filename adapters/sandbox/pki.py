@@ -21,6 +21,8 @@ DAY_SECONDS = 86_400
 LEAF_SECONDS = 90 * DAY_SECONDS
 AUTHORITY_SECONDS = 3_650 * DAY_SECONDS
 _BACKDATED_SECONDS = 300  # clocks of other machines may be behind
+_SERVER, _CLIENT = ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH
+_TIMESTAMPING = ExtendedKeyUsageOID.TIME_STAMPING
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,12 +75,16 @@ class Authority:
         return self._own.certificate_pem
 
     def server(self, name: str, *, now: int, hosts: tuple[str, ...] = ("localhost", "127.0.0.1")) -> Issued:
-        return self._leaf(name, now - _BACKDATED_SECONDS, now + LEAF_SECONDS, hosts=hosts)
+        return self._leaf(name, now - _BACKDATED_SECONDS, now + LEAF_SECONDS, _SERVER, hosts=hosts)
 
     def client(self, name: str, *, now: int, lifetime_seconds: int = LEAF_SECONDS) -> Issued:
         """A client certificate of CN `name`. A negative lifetime makes one that has expired."""
         start = min(now, now + lifetime_seconds) - _BACKDATED_SECONDS
-        return self._leaf(name, start, now + lifetime_seconds, hosts=())
+        return self._leaf(name, start, now + lifetime_seconds, _CLIENT)
+
+    def timestamping(self, name: str, *, now: int) -> Issued:
+        """A certificate for time-stamping alone (RFC 3161 §2.3)."""
+        return self._leaf(name, now - _BACKDATED_SECONDS, now + LEAF_SECONDS, _TIMESTAMPING)
 
     def revocation_list(self, serials: tuple[int, ...] = (), *, now: int, number: int = 1) -> bytes:
         """A PEM CRL (RFC 5280 §5) that holds these serial numbers."""
@@ -95,14 +101,15 @@ class Authority:
             builder = builder.add_revoked_certificate(revoked)
         return builder.sign(self._own.key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
 
-    def _leaf(self, name: str, start: int, end: int, *, hosts: tuple[str, ...]) -> Issued:
+    def _leaf(
+        self, name: str, start: int, end: int, purpose: x509.ObjectIdentifier, *, hosts: tuple[str, ...] = ()
+    ) -> Issued:
         key = ec.generate_private_key(ec.SECP256R1())
-        usage = ExtendedKeyUsageOID.SERVER_AUTH if hosts else ExtendedKeyUsageOID.CLIENT_AUTH
         builder = (
             _builder(_name(name), self._own.certificate.subject, key, start, end)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(_key_usage(authority=False), critical=True)
-            .add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
+            .add_extension(x509.ExtendedKeyUsage([purpose]), critical=purpose == _TIMESTAMPING)
             .add_extension(_authority_key(self._own), critical=False)
         )
         if hosts:

@@ -1,4 +1,4 @@
-"""A whole sandbox: its folder, its three processes, and `sandbox.json` when it is ready.
+"""A whole sandbox: its folder, its processes, and `sandbox.json` when it is ready.
 
 Started again in the same folder it is the same world: keys, ledger, approvals, consents and ports stay.
 """
@@ -22,10 +22,12 @@ from adapters.sandbox.clock import WallClock
 from adapters.sandbox.commands import write_client_scripts
 from adapters.sandbox.configuration import AUDIT_LOG, Plan, write_configuration
 from adapters.sandbox.control_client import ControlClient
-from adapters.sandbox.credentials import Credentials, log_verifier_key
+from adapters.sandbox.credentials import Credentials, log_verifier_key, witness_verifier_key
 from adapters.sandbox.files import write_public
 from adapters.sandbox.samples import SAMPLES, write_samples
 from adapters.sandbox.serving import client_context
+from adapters.sandbox.timestamp_authority import openssl
+from adapters.sandbox.timestamp_server import PATH as TIMESTAMP_PATH
 
 DESCRIPTION_FILE = "sandbox.json"
 _PORTS_FILE = "ports.json"
@@ -66,6 +68,13 @@ class World:
         self.control = ControlClient("")
         self.platform = self._child("platform", "adapters.sandbox.platform_server", "platform/platform.json")
         self.issuer = self._child("issuer", "adapters.sandbox.issuer_server", "issuer/issuer.json")
+        self.witness = self._child("witness", "adapters.sandbox.witness_server", "witness/witness.json")
+        self.timestamps: Child | None = None
+        """The time-stamping authority; None on a machine without the command `openssl`."""
+        if openssl() is not None:
+            self.timestamps = self._child(
+                "timestamps", "adapters.sandbox.timestamp_server", "timestamps/timestamps.json"
+            )
         self.migration = self._child("migration", "gateway", "gateway.yaml", "db", "upgrade")
         self.gateway = self._child("gateway", "gateway", "gateway.yaml", "serve")
         self.ports = Ports()
@@ -94,14 +103,21 @@ class World:
         write_samples(self.folder, now=now)
         self.ports = self._kept_ports()
         self.ports.check_free()
-        plan = Plan(ports=self.ports, schemas=self._schemas, block_seconds=self._block_seconds, settings=self._settings)
+        plan = Plan(
+            ports=self.ports,
+            schemas=self._schemas,
+            block_seconds=self._block_seconds,
+            settings=self._settings,
+            openssl=openssl(),
+        )
         write_configuration(self.folder, plan, Credentials(self.folder, now=now))
         self.control = await ControlClient(f"http://127.0.0.1:{self.ports.control}").__aenter__()
-        self.platform.start()
-        self.issuer.start()
+        for child in self._outside():
+            child.start()
         await self.migration.run_to_end(deadline_seconds=_READY_SECONDS)
         await self.wait_platform()
         await self._wait_http(self.issuer, f"https://127.0.0.1:{self.ports.consent}/oauth/jwks")
+        await self.wait_witness()
         self.gateway.start()
         samples = await self._issue_samples() if self._issues_samples else []
         await self.wait_gateway()
@@ -111,7 +127,7 @@ class World:
 
     async def stop(self) -> None:
         """The gateway first, so that it can finish what runs."""
-        for child in (self.gateway, self.migration, self.issuer, self.platform):
+        for child in (self.gateway, self.migration, *self._outside()):
             await child.stop(grace_seconds=_GRACE_SECONDS)
         await self.control.__aexit__()
         if self._lock is not None:
@@ -121,7 +137,7 @@ class World:
     async def watch(self) -> None:
         """Until a process ends by itself. Raises ChildFailed then."""
         while True:
-            for child in (self.platform, self.issuer, self.gateway):
+            for child in (*self._outside(), self.gateway):
                 if not child.running:
                     raise ChildFailed(f"{child.name} ended: {child.tail()}")
             await asyncio.sleep(0.2)
@@ -131,6 +147,17 @@ class World:
 
     async def wait_gateway(self) -> None:
         await self._wait_http(self.gateway, f"http://127.0.0.1:{self.ports.ops}/readyz")
+
+    async def wait_witness(self) -> None:
+        # Anything but a submission is answered with 404, and answered.
+        await self._wait_http(self.witness, f"https://127.0.0.1:{self.ports.witness}/", status=404)
+
+    async def start_witness(self) -> None:
+        self.witness.start()
+        await self.wait_witness()
+
+    async def stop_witness(self) -> None:
+        await self.witness.stop(grace_seconds=_GRACE_SECONDS)
 
     async def start_platform(self) -> None:
         self.platform.start()
@@ -150,6 +177,10 @@ class World:
     async def kill_gateway(self) -> None:
         """SIGKILL: a crash."""
         await self.gateway.kill()
+
+    def _outside(self) -> tuple[Child, ...]:
+        """All but the gateway."""
+        return tuple(one for one in (self.platform, self.issuer, self.witness, self.timestamps) if one is not None)
 
     def _child(self, name: str, module: str, config: str, *command: str) -> Child:
         return Child(
@@ -176,14 +207,14 @@ class World:
         write_public(file, orjson.dumps(ports.named()))
         return ports
 
-    async def _wait_http(self, child: Child, url: str) -> None:
+    async def _wait_http(self, child: Child, url: str, *, status: int = 200) -> None:
         context = client_context(self.folder / "pki/ca.pem")
         async with aiohttp.ClientSession(timeout=_PROBE_TIMEOUT) as session:
 
             async def ready() -> bool:
                 try:
                     async with session.get(url, ssl=context) as response:
-                        return response.status == 200
+                        return response.status == status
                 except (aiohttp.ClientError, TimeoutError):
                     return False
 
@@ -248,6 +279,17 @@ class World:
                 "token": f"https://localhost:{ports.token}/oauth/token",
                 "approvals": f"https://localhost:{ports.consent}/approvals",
             },
-            "audit": {"dir": AUDIT_LOG, "vkey": log_verifier_key(self.folder)},
+            "audit": self._describe_audit(),
             "config": "gateway.yaml",
         }
+
+    def _describe_audit(self) -> dict[str, Any]:
+        audit: dict[str, Any] = {
+            "dir": AUDIT_LOG,
+            "vkey": log_verifier_key(self.folder),
+            "witness": {"url": f"https://localhost:{self.ports.witness}", "vkey": witness_verifier_key(self.folder)},
+        }
+        if self.timestamps is not None:
+            url = f"http://localhost:{self.ports.timestamp}{TIMESTAMP_PATH}"
+            audit["timestamps"] = {"url": url, "ca": "pki/timestamps-ca.pem"}
+        return audit

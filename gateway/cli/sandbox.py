@@ -49,8 +49,8 @@ def sandbox(
     """Run the whole world on one machine, until interrupted.
 
     Test PKI, a DVP platform with its evidence ledger, two mainland sources, an issuer of tokens, a bank's client
-    certificates and the gateway. Started again in the same folder it keeps its state. What a client needs is in
-    DIR/sandbox.json.
+    certificates, a witness and a time-stamping authority for the audit log, and the gateway. Started again in the same
+    folder it keeps its state. What a client needs is in DIR/sandbox.json.
     """
     folder = directory or _DIR
     if ctx.invoked_subcommand is not None:
@@ -119,6 +119,10 @@ def _introduce(world: World, folder: Path) -> None:
         say(f"{name:<9} {url}")
     say(f"{'platform':<9} {description['platform']['url']}, control {description['platform']['control']}")
     say(f"{'issuer':<9} {description['issuer']['issuer']}, tokens {description['issuer']['token']}")
+    audit = description["audit"]
+    say(f"{'witness':<9} {audit['witness']['url']}")
+    stamps = audit["timestamps"]["url"] if "timestamps" in audit else "none: the command openssl is not on this machine"
+    say(f"{'stamps':<9} {stamps}")
     owner = description["owners"][0]
     say(f"{'owner':<9} {owner['login']} / {owner['password']}")
     say(f"\nEverything a client needs is in {world.description_file}. Commands to copy:")
