@@ -11,24 +11,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from gateway.audit.note import Checkpoint, signed
-from gateway.audit.note import parse as parse_note
+from gateway.audit.note import Checkpoint, parse, signed
+from gateway.audit.published import WITNESSED
 from gateway.audit.tree import Node
-from gateway.ports import Clock, Cosigned, NotCosigned, Witness
-
-WITNESSED = "witnessed"
-"""File beside the checkpoint: the newest one with its quorum, kept while newer ones lack it."""
+from gateway.errors import AuditUnavailable
+from gateway.ports import Clock, Cosigned, NotCosigned, TileStore, Witness
 
 PAUSE_FIRST_SECONDS = 0.5
 PAUSE_SECONDS_MAX = 5.0
-
-
-class Witnessed(Protocol):
-    """Where WITNESSED is kept. Called in threads."""
-
-    def read(self) -> bytes | None: ...
-
-    def write(self, note: bytes) -> None: ...
 
 
 class Observer(Protocol):
@@ -47,7 +37,7 @@ class Observer(Protocol):
         """The first with them, after some without."""
 
     def witnesses_forgotten(self, error: Exception) -> None:
-        """WITNESSED could not be read or written: the age that a restart finds may be wrong."""
+        """The last checkpoint with a quorum could not be read or kept: the age that a restart finds may be wrong."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -70,7 +60,7 @@ class Cosigning:
         quorum: int,
         timeout_seconds: float,
         refuse_after_seconds: float,
-        kept: Witnessed,
+        store: TileStore,
         clock: Clock,
         observer: Observer,
     ) -> None:
@@ -79,7 +69,7 @@ class Cosigning:
         self._quorum = quorum
         self._timeout = timeout_seconds
         self._refuse_after = refuse_after_seconds
-        self._kept, self._clock, self._observer = kept, clock, observer
+        self._store, self._clock, self._observer = store, clock, observer
         self._missed_since: float | None = None  # monotonic
         self._newest: bytes | None = None  # the newest checkpoint with its quorum, with those lines
 
@@ -120,7 +110,7 @@ class Cosigning:
                 keys.add(standing.witness.public)
             else:
                 self._failed(standing, answer)
-        await self._count(len(keys), signed(parse_note(note).text, lines).encode() if lines else b"")
+        await self._count(len(keys), signed(parse(note).text, lines).encode() if lines else b"")
         return lines
 
     async def seen(self, checkpoint: bytes) -> None:
@@ -174,13 +164,13 @@ class Cosigning:
 
     async def _recalled(self) -> bytes | None:
         try:
-            return await asyncio.to_thread(self._kept.read)
-        except OSError as error:
+            return await asyncio.to_thread(self._store.read, WITNESSED)
+        except AuditUnavailable as error:
             self._observer.witnesses_forgotten(error)
             return None
 
     async def _keep(self, note: bytes) -> None:
         try:
-            await asyncio.to_thread(self._kept.write, note)
-        except OSError as error:
+            await asyncio.to_thread(self._store.write, [(WITNESSED, note)])
+        except AuditUnavailable as error:
             self._observer.witnesses_forgotten(error)

@@ -7,34 +7,20 @@ the authority's adapter. Only the process that publishes asks for one; the other
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Protocol
 
 import orjson
 
-from gateway.audit import note
+from gateway.audit import note, published
+from gateway.audit.tiles import CHECKPOINT
 from gateway.errors import GatewayError
-from gateway.ports import Clock, LogReader, TimestampAuthority
+from gateway.ports import Clock, LogReader, TileStore, TimestampAuthority
 
 LOOK_SECONDS = 1.0
 LIST_SECONDS = 15.0  # the folder of a log of years has many files
 RETRY_FIRST_SECONDS = 2.0
 RETRY_SECONDS_MAX = 60.0
-
-
-class Stamps(Protocol):
-    """The publication's folder. Called in threads; raises OSError."""
-
-    def checkpoint(self) -> bytes | None:
-        """The published one."""
-
-    def stamped(self) -> int:
-        """The size of the largest checkpoint that has a time-stamp; 0 when none has."""
-
-    def keep(self, size: int, checkpoint: bytes, response: bytes) -> None:
-        """Both durable on return. The checkpoint first: a response that is there has the bytes that it is over, and a
-        crash in between leaves a checkpoint that nobody asks about."""
 
 
 class Observer(Protocol):
@@ -48,18 +34,16 @@ class Timestamping:
     def __init__(
         self,
         authority: TimestampAuthority,
-        stamps: Stamps,
+        store: TileStore,
         reader: LogReader,
         *,
-        publishes: Callable[[], bool],
         interval_seconds: float,
         refuse_after_seconds: float,
         clock: Clock,
         observer: Observer,
     ) -> None:
-        """`publishes`: whether this process is the one that publishes. `refuse_after_seconds`: 0 is never."""
-        self._authority, self._stamps, self._reader = authority, stamps, reader
-        self._publishes = publishes
+        """`refuse_after_seconds`: 0 is never."""
+        self._authority, self._store, self._reader = authority, store, reader
         self._interval = interval_seconds
         self._refuse_after = refuse_after_seconds
         self._clock, self._observer = clock, observer
@@ -91,22 +75,26 @@ class Timestamping:
     async def round(self) -> None:
         """One look; a time-stamp when it is time for one. Raises what stands in the way."""
         now = self._clock.monotonic()
-        publishes = self._publishes()
+        publishes = self._store.locked()
         if self._stamped is None or (not publishes and now - self._listed_at >= LIST_SECONDS):
-            self._stamped, self._listed_at = await asyncio.to_thread(self._stamps.stamped), now
+            sizes = await asyncio.to_thread(self._store.stamped)
+            self._stamped, self._listed_at = max(sizes, default=0), now
         await self._look_for_oldest(self._stamped)
         if publishes and now >= self._due_at and self._oldest is not None:
             await self._stamp(self._stamped)
 
     async def _stamp(self, stamped: int) -> None:
-        checkpoint = await asyncio.to_thread(self._stamps.checkpoint)
+        checkpoint = await asyncio.to_thread(self._store.read, CHECKPOINT)
         if checkpoint is None:
             return
         size = note.checkpoint(note.parse(checkpoint).text).size
         if size <= stamped:
             return
         token = await self._authority.stamp(checkpoint)
-        await asyncio.to_thread(self._stamps.keep, size, checkpoint, token.response)
+        # The checkpoint first, and durable before the rest begins: a token that is there has the bytes that it is over.
+        # A crash between leaves a checkpoint without a token, which says nothing and harms nobody.
+        await asyncio.to_thread(self._store.write, [(published.stamped(size), checkpoint)])
+        await asyncio.to_thread(self._store.write, [(published.token(size), token.response)])
         self._stamped, self._failures, self._reason = size, 0, ""
         self._due_at = self._clock.monotonic() + self._interval
         self._observer.stamped(size)
