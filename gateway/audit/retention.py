@@ -5,7 +5,7 @@ Pruning takes whole bundles from the front: what is young, held or not yet publi
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -45,34 +45,38 @@ class Dated:
     retention: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Reach:
-    """How far pruning may go. `below`: a multiple of 256; entries from it on stay. `newest`: time of the newest entry
-    that goes, None when none does. `kept`: the oldest entry that is too young; None when the limit came first."""
-
-    below: int
-    newest: str | None
-    kept: Dated | None
-
-
-def prunable(entries: Iterable[Dated], *, start: int, limit: int, now: float, days: Mapping[str, int]) -> Reach:
-    """Look at the entries from index `start` (a multiple of 256) on, in order, and stop at the first that stays.
+    """How far pruning may go: give it the entries from index `start` (a multiple of 256) on, in order.
 
     `limit`: no entry from it on may go (published size, holds). `days`: by class. An entry counts as being as young as
     the youngest before it: entries were written in their order, so where the clock went back, the time that an entry
     shows is too old. A clock that ran ahead keeps entries longer, never shorter.
     """
-    youngest, newest = float("-inf"), None
-    below, bundle_newest = start, None
-    for item in entries:
-        if item.index >= limit:
-            break
-        shown = datetime.fromisoformat(item.time).timestamp()
-        if shown > youngest:
-            youngest, newest = shown, item.time
-        kept_days = days.get(item.retention)
-        if kept_days is None or youngest > now - kept_days * _DAY_SECONDS:
-            return Reach(below=below, newest=bundle_newest, kept=item)
-        if (item.index + 1) % WIDTH == 0:
-            below, bundle_newest = item.index + 1, newest
-    return Reach(below=below, newest=bundle_newest, kept=None)
+
+    def __init__(self, *, start: int, limit: int, now: float, days: Mapping[str, int]) -> None:
+        self.below = start
+        """A multiple of 256; entries from it on stay."""
+        self.newest: str | None = None
+        """Time of the newest entry that goes; None when none does."""
+        self.kept: Dated | None = None
+        """The oldest entry that is too young; None when the limit came first."""
+        self._limit = limit
+        self._now = now
+        self._days = days
+        self._youngest = float("-inf")
+        self._youngest_time: str | None = None
+
+    def take(self, entry: Dated) -> bool:
+        """Whether the next entry is wanted too. Raises ValueError for a time that is none."""
+        if entry.index >= self._limit:
+            return False
+        shown = datetime.fromisoformat(entry.time).timestamp()
+        if shown > self._youngest:
+            self._youngest, self._youngest_time = shown, entry.time
+        days = self._days.get(entry.retention)
+        if days is None or self._youngest > self._now - days * _DAY_SECONDS:
+            self.kept = entry
+            return False
+        if (entry.index + 1) % WIDTH == 0:
+            self.below, self.newest = entry.index + 1, self._youngest_time
+        return True

@@ -24,7 +24,7 @@ def parsed(line: str) -> tuple[list[str], dict[str, str]]:
     header = re.split(r"(?<!\\)(?:\\\\)*\|", line, maxsplit=7)
     assert len(header) == 8
     extension = header.pop()
-    starts = [match for match in _KEY.finditer(extension)]
+    starts = list(_KEY.finditer(extension))
     pairs = {}
     for match, following in zip(starts, [*starts[1:], None], strict=True):
         raw = extension[match.end() : following.start() if following else None]

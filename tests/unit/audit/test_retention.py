@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.audit.retention import CLASSES, Dated, Retention, prunable, retention_class
+from gateway.audit.retention import CLASSES, Dated, Reach, Retention, retention_class
 
 DAY = 86_400
 NOW = 1_800_000_000.0
@@ -23,8 +23,16 @@ def aged(*ages: float, retention: str = "standard") -> list[Dated]:
     return [dated(index, age, retention) for index, age in enumerate(ages)]
 
 
+def reach(entries: Sequence[Dated], limit: int = 10**9, start: int = 0) -> Reach:
+    found = Reach(start=start, limit=limit, now=NOW, days=DAYS)
+    for entry in entries:
+        if not found.take(entry):
+            break
+    return found
+
+
 def below(entries: Sequence[Dated], limit: int = 10**9) -> int:
-    return prunable(entries, start=0, limit=limit, now=NOW, days=DAYS).below
+    return reach(entries, limit).below
 
 
 def test_consents_and_verifications_are_standard_and_starts_are_operational() -> None:
@@ -46,8 +54,8 @@ def test_only_whole_bundles_go() -> None:
 
 def test_a_young_entry_keeps_its_bundle_and_all_that_follows() -> None:
     entries = aged(*[101.0] * 300, 99.0, *[101.0] * 500)
-    reach = prunable(entries, start=0, limit=10**9, now=NOW, days=DAYS)
-    assert (reach.below, reach.kept) == (256, entries[300])
+    found = reach(entries)
+    assert (found.below, found.kept) == (256, entries[300])
 
 
 def test_each_class_has_its_own_days() -> None:
@@ -71,14 +79,13 @@ def test_a_clock_that_went_back_makes_nothing_older_than_what_came_before() -> N
 
 def test_the_newest_time_that_goes_is_of_the_pruned_bundles_only() -> None:
     entries = aged(*[300.0] * 255, 200.0, *[150.0] * 10)
-    reach = prunable(entries, start=0, limit=10**9, now=NOW, days=DAYS)
-    assert reach.newest == entries[255].time
-    assert prunable([], start=512, limit=10**9, now=NOW, days=DAYS).newest is None
+    assert reach(entries).newest == entries[255].time
+    assert reach([], start=512).newest is None
 
 
 def test_a_time_that_is_none_is_a_broken_entry() -> None:
     with pytest.raises(ValueError):
-        prunable([Dated(index=0, time="soon", retention="standard")], start=0, limit=1, now=NOW, days=DAYS)
+        reach([Dated(index=0, time="soon", retention="standard")])
 
 
 @given(
@@ -88,8 +95,8 @@ def test_a_time_that_is_none_is_a_broken_entry() -> None:
 )
 def test_no_entry_goes_before_its_time(ages: list[float], names: list[str], limit: int) -> None:
     entries = [dated(index, ages[index // 64], names[index // 64]) for index in range(64 * len(ages))]
-    reach = below(entries, limit)
-    assert reach % 256 == 0
-    assert reach <= limit
-    for entry in entries[:reach]:
+    found = below(entries, limit)
+    assert found % 256 == 0
+    assert found <= limit
+    for entry in entries[:found]:
         assert ages[entry.index // 64] >= DAYS[entry.retention]
