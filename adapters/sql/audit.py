@@ -108,9 +108,12 @@ class SqlAuditLog:
     async def start(self) -> None:
         """Check the log, make it if it is new, and learn where it stands. Once, before anything else. Raises
         AuditLogDamaged."""
-        await self._writes.run(None)
-        # Beside those who write: looking at the newest entries takes a while.
-        self._seen = await self._read(lambda connection: log_check.check(connection, self._name, self._sealer))
+        # By reading: looking at the newest entries takes a while, and others may be writing.
+        seen = await self._read(self._check)
+        if seen is None:
+            await self._writes.run(None)
+            seen = await self._read(self._check)
+        self._seen = seen
         await self._empty_pruned()  # what a crash left of it
 
     async def close(self) -> None:
@@ -191,6 +194,9 @@ class SqlAuditLog:
                 continue
             self._erased()
 
+    def _check(self, connection: Connection) -> Seen | None:
+        return log_check.check(connection, self._name, self._sealer)
+
     async def _read(self, job: Callable[[Connection], _Found]) -> _Found:
         found: _Found = await self._reads.run(job)
         return found
@@ -198,7 +204,7 @@ class SqlAuditLog:
     # --- in the writing thread ----------------------------------------------------------------------------------
 
     def _write(self, connection: Connection, jobs: Sequence[Job | None]) -> Sequence[Any]:
-        if self._seen is None:
+        if self._seen is None:  # not started yet: the log is new
             log_check.found(connection, self._name)
             return [None] * len(jobs)
         turn = LogTurn(connection, self._seen, self._keys, self._origin)

@@ -15,6 +15,7 @@ from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry, NullPool
 
 _WAL_PAGES_MAX = 16_384  # 64 MiB at 4 KiB a page
+_CUT_OFF_MILLISECONDS = 200
 _LOCK_NOT_AVAILABLE = "55P03"  # PostgreSQL, appendix A
 
 
@@ -154,6 +155,8 @@ class Checkpointer:
         connection = self._engine.raw_connection()
         try:
             if self._cut_off.is_set():
+                # It keeps writers out while it waits for readers, so not for long.
+                connection.cursor().execute(f"PRAGMA busy_timeout = {_CUT_OFF_MILLISECONDS}")
                 busy, _, _ = connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
                 if not busy:
                     self._cut_off.clear()

@@ -8,6 +8,7 @@ from adapters.sql import entry_rows, subject_keys, tables
 from adapters.sql.log_turn import AuditLogDamaged, Seen
 from gateway.audit.tree import HASH_BYTES, Frontier
 from gateway.core.merkle import leaf_hash
+from gateway.errors import AuditUnavailable
 from gateway.ports import Head, Sealer
 
 _LEAVES_CHECKED = 65_536  # newest
@@ -48,9 +49,13 @@ def head(connection: Connection) -> Head:
     return Head(origin=row.origin, size=row.size, root=row.root, pruned=row.pruned)
 
 
-def check(connection: Connection, name: str, sealer: Sealer) -> Seen:
-    """Where the log stands. Raises AuditLogDamaged."""
-    row = connection.execute(_ALL).one()
+def check(connection: Connection, name: str, sealer: Sealer) -> Seen | None:
+    """Where the log stands; None when there is none yet. Raises AuditLogDamaged."""
+    row = connection.execute(_ALL).one_or_none()
+    if row is None:
+        if entry_rows.page(connection, 0, 1):
+            raise AuditLogDamaged("there are entries, and no head")
+        return None
     if row.origin != name:
         raise AuditLogDamaged(f"the database holds the log {row.origin!r}, not {name!r}")
     if (row.first, row.last) != ((0, row.size - 1) if row.size else (None, None)):
@@ -66,7 +71,7 @@ def check(connection: Connection, name: str, sealer: Sealer) -> Seen:
     _check_entries(connection, row.size, row.pruned)
     try:
         subject_keys.check(connection, sealer)
-    except ValueError as error:
+    except AuditUnavailable as error:
         raise AuditLogDamaged("the keys of the data owners cannot be opened: is this the right storage key?") from error
     return Seen(size=row.size, root=root, epoch=row.epoch, last=leaves[-1] if leaves else None)
 

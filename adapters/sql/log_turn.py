@@ -117,12 +117,21 @@ class LogTurn:
         """All or none. Raises ValueError for a record that cannot become an entry."""
         self.load_keys(records)
         positions, rows = [], []
-        for index, data in enumerate([entry(record, self._origin, self.keys.seal) for record in records], self.size):
+        for index, data in enumerate(self._rendered(records), self.size):
             leaf = leaf_hash(data)
             positions.append(Position(index=index, leaf_hash=leaf))
             rows.append((index, data, leaf))
         self._added += rows
         return positions
+
+    def _rendered(self, records: Sequence[Record]) -> list[bytes]:
+        try:
+            return [entry(record, self._origin, self.keys.seal) for record in records]
+        except ValueError:
+            raise
+        except Exception as error:
+            # One record with a value that no entry can hold is its caller's mistake, and no reason to end the log.
+            raise ValueError("this record cannot become an audit entry") from error
 
     def finish(self) -> Seen:
         """Write what was added and the head; what this process has seen once it is committed."""

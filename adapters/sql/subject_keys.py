@@ -19,6 +19,7 @@ from sqlalchemy import Connection, bindparam, delete, select
 from adapters.sql import tables
 from adapters.sql.prepared import Prepared, PreparedLookup, insertion
 from gateway.audit.privacy import Ciphertext, Open
+from gateway.errors import AuditUnavailable
 from gateway.ports import Sealer
 
 SUBJECT_CHARACTERS_MAX = 256
@@ -69,7 +70,7 @@ class KeyRing:
         for subject in wanted:
             if subject in self._known:
                 self._known.move_to_end(subject)
-            else:
+            elif len(subject) <= SUBJECT_CHARACTERS_MAX:  # else `seal` refuses its record alone
                 missing.append(subject)
         if not missing:
             return
@@ -80,7 +81,9 @@ class KeyRing:
             _INSERT.run_many(connection, made)
 
     def seal(self, subject: str, entry_id: str, plaintext: bytes) -> Ciphertext:
-        key, nonce = self._known[subject], self._nonce()
+        key, nonce = self._known.get(subject), self._nonce()
+        if key is None:
+            raise ValueError("the subject of an audit entry has no key: its pseudonym is above its limit")
         data = nonce + key.cipher.encrypt(nonce, plaintext, entry_id.encode())
         return Ciphertext(key=key.key_id, data=urlsafe_b64encode(data).rstrip(b"=").decode())
 
@@ -93,8 +96,6 @@ class KeyRing:
         _DELETE.run(connection, {"of_subject": subject})
 
     def _make(self, subject: str, now: float) -> dict[str, str | bytes | int]:
-        if len(subject) > SUBJECT_CHARACTERS_MAX:
-            raise ValueError("the pseudonym of a subject is above its limit")
         key_id, key = os.urandom(8).hex(), AESGCM.generate_key(_KEY_BITS)
         self._known[subject] = _Key(key_id=key_id, cipher=AESGCM(key))
         return {
@@ -132,9 +133,9 @@ def opener(connection: Connection, subjects: Iterable[str], sealer: Sealer) -> O
 
 
 def check(connection: Connection, sealer: Sealer) -> None:
-    """Raises ValueError when the keys were wrapped by another storage key."""
+    """Raises AuditUnavailable when the keys were wrapped by another storage key."""
     for key_id, wrapped in _ANY.rows(connection, {}):
-        sealer.open(wrapped, context=_context(key_id))
+        _unwrapped(key_id, bytes(wrapped), sealer)
 
 
 def _found(connection: Connection, subjects: Sequence[str]) -> Iterable[tuple[str, str, bytes]]:
@@ -144,7 +145,11 @@ def _found(connection: Connection, subjects: Sequence[str]) -> Iterable[tuple[st
 
 
 def _unwrapped(key_id: str, wrapped: bytes, sealer: Sealer) -> _Key:
-    return _Key(key_id=key_id, cipher=AESGCM(bytes.fromhex(sealer.open(wrapped, context=_context(key_id)))))
+    try:
+        key = sealer.open(wrapped, context=_context(key_id))
+    except ValueError as error:
+        raise AuditUnavailable(private="subject key under another storage key") from error
+    return _Key(key_id=key_id, cipher=AESGCM(bytes.fromhex(key)))
 
 
 def _context(key_id: str) -> str:

@@ -69,7 +69,12 @@ async def accepted(store: SqlStore, consent: Consent | None = None, **changes: o
 def shared(exchange: Exchange) -> ExchangeStep:
     return ExchangeStep(
         exchange=replace(
-            exchange, status=ExchangeStatus.SHARED, verdict=samples.verdict(), report=samples.report(), response_id="r"
+            exchange,
+            status=ExchangeStatus.SHARED,
+            verdict=samples.verdict(),
+            report=samples.report(),
+            receipt=samples.receipt(),
+            response_id="r",
         )
     )
 

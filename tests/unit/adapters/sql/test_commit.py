@@ -149,6 +149,27 @@ async def test_a_fatal_one_dies_of_its_first_failure(opener: Opener, table: Tabl
     assert table.numbers() == [1]
 
 
+async def test_a_fatal_one_survives_waiting_for_a_lock_in_vain(table: Table) -> None:
+    commit: Insert = GroupCommit(
+        engines.create(table.engine.url, timeout_seconds=0.01),
+        table.insert,
+        name="numbers",
+        queue_max=9,
+        batch_max=9,
+        full=Overloaded,
+        unavailable=AuditUnavailable,
+        fatal=True,
+    )
+    with table.engine.connect() as holder, holder.begin():
+        with pytest.raises(AuditUnavailable):
+            await commit.run(1)
+        assert not commit.healthy()
+    assert await commit.run(2) == 2
+    assert commit.healthy()
+    assert table.numbers() == [2]
+    await commit.close()
+
+
 async def test_jobs_behind_a_fatal_failure_are_refused_too(opener: Opener, table: Table) -> None:
     commit = opener(fatal=True, batch_max=1)
     outcomes = await gather(commit, 1, 666, 2, 3)

@@ -8,7 +8,7 @@ from sqlalchemy import event, text
 from sqlalchemy.exc import OperationalError
 
 from adapters.sql import engine as engines
-from adapters.sql.engine import Checkpointer
+from adapters.sql.engine import Checkpointer, lock_timed_out
 
 
 @pytest.fixture
@@ -68,6 +68,40 @@ def test_a_checkpoint_during_a_transaction_fails_nobody(url: str) -> None:
     with engine.connect() as connection, connection.begin():
         connection.execute(text("CREATE TABLE t (x TEXT)"))
         Checkpointer(engine).checkpoint()
+
+
+def test_the_log_is_cut_off_once_no_reader_needs_it(url: str, tmp_path: Path) -> None:
+    log, engine = tmp_path / "one.db-wal", engines.create(url, erases=True)
+    checkpointer = Checkpointer(engine)
+    with engine.connect() as connection:
+        with connection.begin():
+            connection.execute(text("CREATE TABLE t (x TEXT)"))
+        with engines.create(url, reads_only=True).connect() as reader, reader.begin():
+            reader.execute(text("SELECT * FROM t")).all()
+            with connection.begin():
+                connection.execute(text("INSERT INTO t VALUES ('erased')"))
+            checkpointer.cut_off_soon()
+            checkpointer.checkpoint()
+            assert log.stat().st_size > 0
+        checkpointer.checkpoint()
+        assert log.stat().st_size == 0
+
+
+def test_what_is_deleted_is_overwritten_where_things_are_erased(url: str) -> None:
+    for erases in (False, True):
+        with engines.create(url, erases=erases).connect() as connection:
+            assert connection.exec_driver_sql("PRAGMA secure_delete").scalar_one() == erases
+
+
+def test_a_lock_that_was_waited_for_in_vain_is_told_from_other_errors(url: str) -> None:
+    with engines.create(url).connect() as first, first.begin():
+        with pytest.raises(OperationalError) as locked:
+            engines.create(url, timeout_seconds=0.01).connect().begin()
+        with pytest.raises(OperationalError) as unknown:
+            first.execute(text("SELECT * FROM nothing"))
+    assert lock_timed_out(locked.value)
+    assert not lock_timed_out(unknown.value)
+    assert not lock_timed_out(None)
 
 
 def test_a_checkpointer_that_never_started_closes(url: str) -> None:
