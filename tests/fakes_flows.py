@@ -17,6 +17,7 @@ from adapters.limits.memory import MemoryRateLimits, MemoryReplays
 from adapters.sql import migrations
 from adapters.sql.audit import SqlAuditLog, open_audit_log
 from adapters.sql.store import SqlStore, open_store
+from gateway.audit.privacy import opened
 from gateway.audit.record import Record
 from gateway.core.canonical import canonical
 from gateway.core.consent import DataRequest, Grant
@@ -26,6 +27,7 @@ from gateway.core.model import (
     Consent,
     Direction,
     Exchange,
+    Logged,
     Outcome,
     Participant,
     Rate,
@@ -42,15 +44,18 @@ from gateway.exchange.data_requests import DataRequests
 from gateway.exchange.inbound import Inbound
 from gateway.exchange.notices import Notices
 from gateway.exchange.pace import Pace
+from gateway.exchange.proofs import Proofs
 from gateway.exchange.recording import Recorder
 from gateway.exchange.reliance import Reliance
 from gateway.exchange.roster import Roster, View
+from gateway.exchange.statements import Signatory
 from gateway.exchange.verification import Verifications
 from gateway.exchange.worker import Worker
 from gateway.oauth import scopes
 from gateway.ports import AccessToken, AuditLog, ConsentStep, Idempotency, Notice, Position, TraceContext
 from tests import samples
 from tests.fakes import FakeClock, FakeSealer
+from tests.fakes_publication import FakePublication
 from tests.samples import BANK, NOW, ORIGIN, SOURCE
 
 OTHER_BANK = "BANKB01DC"
@@ -297,8 +302,7 @@ class World:
             roster=self.roster,
             reliance=self.reliance,
             clock=clock,
-            signer=FakeSigner(),
-            report_payload=_payload,
+            signatory=Signatory(signer=FakeSigner(), payloads=FakePayloads()),
             pace=PACE,
             observer=self.seen,
             tasks=tasks,
@@ -307,6 +311,8 @@ class World:
         self.data_requests = DataRequests(
             store=store, audit=audit, recorder=self.recorder, verifications=self.verifications, clock=clock
         )
+        self.publication = FakePublication()
+        self.proofs = Proofs(data_requests=self.data_requests, publication=self.publication)
         self.notices = Notices(store=store, clock=clock, look_seconds=0.01)
         self.inbound = Inbound(
             reliance=self.reliance, audit=audit, replays=MemoryReplays(clock, ids_max=100), clock=clock
@@ -389,8 +395,11 @@ class World:
         return found.reserved, found.used
 
     async def entries(self) -> list[dict[str, Any]]:
-        """The audit log from its beginning."""
-        return [orjson.loads(stored.entry) async for stored in self.log.read()]
+        """The audit log from its beginning, as those read it who have the keys of its subjects."""
+        found = [stored.entry async for stored in self.log.read() if stored.entry is not None]
+        subjects = {entry["subject"] for entry in map(orjson.loads, found) if "subject" in entry}
+        open_ = await self.log.open_for(sorted(subjects))
+        return [opened(entry, open_) for entry in found]
 
     async def types(self) -> list[str]:
         return [entry["type"] for entry in await self.entries()]
@@ -409,7 +418,7 @@ async def open_world(folder: Path, clock: FakeClock | None = None, *, running_ma
         open_store(
             url, sealer=FakeSealer(), lease_owner=samples.unique("process"), queue_max=1_000, batch_max=64
         ) as store,
-        open_audit_log(url, name="test", origin=ORIGIN, queue_max=1_000, batch_max=64) as log,
+        open_audit_log(url, name="test", origin=ORIGIN, sealer=FakeSealer(), queue_max=1_000, batch_max=64) as log,
     ):
         try:
             async with asyncio.TaskGroup() as tasks:
@@ -430,5 +439,21 @@ def request(consent: Consent, **changes: Any) -> DataRequest:
     return replace(made, **changes)
 
 
-def _payload(exchange: Exchange, verdict: Verdict, _now: float) -> bytes:
-    return canonical({"dataRequestId": exchange.exchange_id, "outcome": verdict.outcome.value})
+class FakePayloads:
+    """`statements.Payloads`."""
+
+    def report_payload(self, exchange: Exchange, verdict: Verdict, _now: float) -> bytes:
+        return canonical({"dataRequestId": exchange.exchange_id, "outcome": verdict.outcome.value})
+
+    def receipt_payload(
+        self, exchange: Exchange, consent: Consent, verdict: Verdict, logged: Logged, _now: float
+    ) -> bytes:
+        return canonical(
+            {
+                "dataRequestId": exchange.exchange_id,
+                "consentHash": consent.hash_key,
+                "outcome": verdict.outcome.value,
+                "index": logged.index,
+                "leafHash": logged.leaf_hash.hex(),
+            }
+        )

@@ -28,7 +28,9 @@ from gateway.core.model import (
     ExchangeStatus,
     Fact,
     HashAlgorithm,
+    Logged,
     Outcome,
+    Receipt,
     Report,
     Verdict,
 )
@@ -192,6 +194,9 @@ def exchange(**changes: Any) -> Exchange:
 
 
 REPORT = Report(name="verification-report.jws", jws="header.payload.signature", sha256="7f" * 32, key_id="reports-1")
+
+LOGGED = Logged(record_id=MESSAGE_ID, index=41, leaf_hash=b"\x2a" * 32)
+RECEIPT = Receipt(jws="header.payload.signature", logged=LOGGED)
 
 QUESTION = Question(
     request_id=REQUEST_ID,

@@ -21,7 +21,9 @@ from gateway.core.model import (
     ExchangeStatus,
     Fact,
     HashAlgorithm,
+    Logged,
     Outcome,
+    Receipt,
     Report,
     Verdict,
 )
@@ -129,6 +131,11 @@ def verdict(**changes: Any) -> Verdict:
 
 def report(**changes: Any) -> Report:
     return Report(**({"name": "report.jws", "jws": "e30.e30.c2ln", "sha256": "f" * 64, "key_id": "report-1"} | changes))
+
+
+def receipt(**changes: Any) -> Receipt:
+    logged = Logged(record_id=unique("record"), index=7, leaf_hash=b"\x07" * 32)
+    return Receipt(**({"jws": "e30.e30.c2ln", "logged": logged} | changes))
 
 
 def record(**changes: Any) -> Record:

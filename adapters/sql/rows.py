@@ -27,9 +27,11 @@ from gateway.core.model import (
     ExchangeStatus,
     Fact,
     HashAlgorithm,
+    Logged,
     Notice,
     Outcome,
     Reason,
+    Receipt,
     Report,
     Verdict,
 )
@@ -203,6 +205,7 @@ def exchange_state(exchange: Exchange, *, lease_until: float, lease_owner: str) 
         "reject_detail": exchange.reject_detail,
         "verdict": verdict,
         "report": exchange.report,
+        "receipt": exchange.receipt,
         "response_id": exchange.response_id,
     }
     return {
@@ -223,6 +226,7 @@ def exchange(row: Row, sealer: Sealer) -> Exchange:
     request = orjson.loads(request_data)
     progress = orjson.loads(progress_data)
     verdict, report = progress["verdict"], progress["report"]
+    receipt = progress.get("receipt")  # rows of earlier versions have none
     return Exchange(
         exchange_id=exchange_id,
         request_id=request["request_id"],
@@ -244,6 +248,7 @@ def exchange(row: Row, sealer: Sealer) -> Exchange:
         reject_detail=progress["reject_detail"],
         verdict=_verdict(verdict) if verdict else None,
         report=Report(**report) if report else None,
+        receipt=_receipt(receipt) if receipt else None,
         response_id=progress["response_id"],
         version=version,
     )
@@ -269,6 +274,11 @@ def _verdict(value: Values) -> Verdict:
         checked_at=value["checked_at"],
         alarm=value["alarm"],
     )
+
+
+def _receipt(value: Values) -> Receipt:
+    logged = value["logged"]
+    return Receipt(jws=value["jws"], logged=Logged(**(logged | {"leaf_hash": bytes.fromhex(logged["leaf_hash"])})))
 
 
 def _evidence(value: Values) -> Evidence:

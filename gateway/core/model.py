@@ -201,6 +201,23 @@ class Report:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Logged:
+    """A record of ours and its place in the audit log."""
+
+    record_id: str
+    index: int
+    leaf_hash: bytes  # RFC 6962, 32 bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receipt:
+    """What the bank keeps of an outcome: a compact JWS over it, which names the record in the audit log."""
+
+    jws: str
+    logged: Logged
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Exchange:
     """One data request and where it stands. Advanced by small steps and compare-and-swap on `version`."""
 
@@ -224,6 +241,7 @@ class Exchange:
     reject_detail: str | None = None
     verdict: Verdict | None = None
     report: Report | None = None
+    receipt: Receipt | None = None
     response_id: str | None = None
     version: int = 1
 

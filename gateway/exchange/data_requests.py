@@ -70,7 +70,9 @@ class DataRequests:
         now = self._clock.now()
         who = actor(caller.participant, caller.certificate, caller.token.client_id)
         try:
-            saved = await self._store.advance(exchange, lambda _: steps.receive(exchange, who, caller.interaction, now))
+            saved = await self._store.advance(
+                exchange, lambda consent: steps.receive(exchange, consent, who, caller.interaction, now)
+            )
         except StateConflict:  # the same acknowledgement, twice at once
             saved = await self._own(caller, exchange_id)
             if saved.status is not ExchangeStatus.RECEIVED:

@@ -1,23 +1,30 @@
-"""What is said about a verification: its intent and its outcome to the audit log, its report to the bank."""
+"""What is said about a verification: its intent and its outcome to the audit log, report and receipt to the bank."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 from gateway.audit.record import Record
 from gateway.core.consent import Consented
-from gateway.core.model import Direction, Exchange, Report, Verdict
+from gateway.core.model import Consent, Direction, Exchange, Logged, Receipt, Report, Verdict
 from gateway.exchange.recording import record
 from gateway.exchange.steps import asker
-from gateway.ports import Signer
+from gateway.ports import Position, Signer
 
 REPORT_NAME = "verification-report.jws"
 REPORT_TYPE = "cdi-report+jws"
+RECEIPT_TYPE = "cdi-receipt+jwt"
 
-ReportPayload = Callable[[Exchange, Verdict, float], bytes]
-"""The RFC 8785 bytes of the report, of the wire profile."""
+
+class Payloads(Protocol):
+    """What is signed, as RFC 8785 bytes of the wire profile."""
+
+    def report_payload(self, exchange: Exchange, verdict: Verdict, now: float) -> bytes: ...
+    def receipt_payload(
+        self, exchange: Exchange, consent: Consent, verdict: Verdict, logged: Logged, now: float
+    ) -> bytes: ...
 
 
 def intended(exchange: Exchange, consented: Consented, now: float) -> Record:
@@ -38,15 +45,30 @@ def decided(exchange: Exchange, consented: Consented, verdict: Verdict, now: flo
     )
 
 
-def report(exchange: Exchange, verdict: Verdict, now: float, *, payload: ReportPayload, signer: Signer) -> Report:
-    """The file that the bank fetches: signed by this gateway, named by its SHA-256."""
-    jws = signer.sign_jws({"typ": REPORT_TYPE}, payload(exchange, verdict, now))
-    return Report(
-        name=REPORT_NAME,
-        jws=jws,
-        sha256=hashlib.sha256(jws.encode()).hexdigest(),
-        key_id=signer.key_id,
-    )
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signatory:
+    """Signs what the bank gets, in this gateway's name."""
+
+    signer: Signer
+    payloads: Payloads
+
+    def report(self, exchange: Exchange, verdict: Verdict, now: float) -> Report:
+        """The file that the bank fetches, named by its SHA-256."""
+        jws = self.signer.sign_jws({"typ": REPORT_TYPE}, self.payloads.report_payload(exchange, verdict, now))
+        return Report(
+            name=REPORT_NAME,
+            jws=jws,
+            sha256=hashlib.sha256(jws.encode()).hexdigest(),
+            key_id=self.signer.key_id,
+        )
+
+    def receipt(
+        self, exchange: Exchange, consent: Consent, verdict: Verdict, now: float, *, recorded: Record, at: Position
+    ) -> Receipt:
+        """The outcome and the record of it, which stands `at` its place in the log."""
+        logged = Logged(record_id=recorded.record_id, index=at.index, leaf_hash=at.leaf_hash)
+        payload = self.payloads.receipt_payload(exchange, consent, verdict, logged, now)
+        return Receipt(jws=self.signer.sign_jws({"typ": RECEIPT_TYPE}, payload), logged=logged)
 
 
 def _subject(exchange: Exchange, consented: Consented) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from gateway.audit.record import Actor, Record
 from gateway.core import lifecycle
 from gateway.core.consent import recheck
-from gateway.core.model import Consent, ConsentStatus, Exchange, ExchangeStatus, Report, Verdict
+from gateway.core.model import Consent, ConsentStatus, Exchange, ExchangeStatus, Receipt, Report, Verdict
 from gateway.errors import ConsentExpired, GatewayError
 from gateway.exchange.consents import RECORD_OF, notice
 from gateway.exchange.recording import record
@@ -41,7 +41,14 @@ def consumed(consent: Consent, now: int) -> Consent:
 
 
 def deliver(
-    exchange: Exchange, consent: Consent | None, *, verdict: Verdict, report: Report, response_id: str, now: float
+    exchange: Exchange,
+    consent: Consent | None,
+    *,
+    verdict: Verdict,
+    report: Report,
+    receipt: Receipt,
+    response_id: str,
+    now: float,
 ) -> ExchangeStep:
     """A final outcome becomes readable, if the consent still permits it; else the exchange is refused."""
     try:
@@ -73,6 +80,7 @@ def deliver(
             attempts=exchange.attempts + 1,
             verdict=verdict,
             report=report,
+            receipt=receipt,
             response_id=response_id,
             updated_at=int(now),
         ),
@@ -128,7 +136,7 @@ def cancel(exchange: Exchange, consent: Consent | None, *, actor: Actor, now: fl
     return _end(exchange, consent, ExchangeStatus.CANCELLED, now=now, actor=actor)
 
 
-def receive(exchange: Exchange, actor: Actor, interaction: str, now: float) -> ExchangeStep:
+def receive(exchange: Exchange, consent: Consent | None, actor: Actor, interaction: str, now: float) -> ExchangeStep:
     """The bank has the file."""
     return ExchangeStep(
         exchange=replace(
@@ -143,7 +151,9 @@ def receive(exchange: Exchange, actor: Actor, interaction: str, now: float) -> E
                 actor=actor,
                 interaction=interaction,
                 request=exchange.exchange_id,
-                document=exchange.document,
+                consent=consent,
+                # The log seals a document under its owner's key, and only the consent says who that is.
+                document=exchange.document if consent is not None else None,
                 document_type=exchange.scope.document_type,
                 outcome=exchange.verdict.outcome.value if exchange.verdict else None,
             ),
@@ -182,7 +192,7 @@ def _end(
                 request=exchange.exchange_id,
                 counterparty=exchange.document.issuer_id,
                 consent=consent,
-                document=exchange.document,
+                document=exchange.document if consent is not None else None,
                 document_type=exchange.scope.document_type,
                 outcome=outcome,
                 reason=detail or status.name,

@@ -7,7 +7,6 @@ this one's worker) away from an exchange that is being advanced.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Protocol
 
@@ -30,17 +29,17 @@ from gateway.errors import (
     GatewayError,
     Internal,
     Overloaded,
-    StateConflict,
 )
 from gateway.exchange import statements, steps
 from gateway.exchange.admission import Caller
+from gateway.exchange.advancing import Advancing
 from gateway.exchange.consents import validated
 from gateway.exchange.identifiers import new_id
 from gateway.exchange.pace import Pace
 from gateway.exchange.recording import Recorder
 from gateway.exchange.reliance import Reliance
 from gateway.exchange.roster import Roster
-from gateway.exchange.statements import ReportPayload
+from gateway.exchange.statements import Signatory
 from gateway.exchange.waiting import Waiting
 from gateway.ports import (
     AuditLog,
@@ -48,7 +47,6 @@ from gateway.ports import (
     ExchangeStep,
     Idempotency,
     Platform,
-    Signer,
     Store,
     TraceContext,
 )
@@ -75,8 +73,7 @@ class Verifications:
         roster: Roster,
         reliance: Reliance,
         clock: Clock,
-        signer: Signer,
-        report_payload: ReportPayload,
+        signatory: Signatory,
         pace: Pace,
         observer: Observer,
         tasks: asyncio.TaskGroup,
@@ -88,13 +85,13 @@ class Verifications:
         self._roster = roster
         self._reliance = reliance
         self._clock = clock
-        self._signer = signer
-        self._report_payload = report_payload
+        self._signatory = signatory
         self._pace = pace
         self._observer = observer
         self._tasks = tasks
         self._running: dict[str, asyncio.Task[Exchange | GatewayError]] = {}
         self._running_max = running_max
+        self._advancing = Advancing(store, recorder)
         self._waiting = Waiting(store=store, clock=clock)
 
     # --- from a bank ---------------------------------------------------------------------------------------
@@ -251,7 +248,7 @@ class Verifications:
             return Internal()
         last = exchange.verdict or _timed_out(now)
         try:
-            return await self._save(exchange, lambda current: steps.give_up(exchange, current, last, now))
+            return await self._advancing.save(exchange, lambda current: steps.give_up(exchange, current, last, now))
         except Exception as error:  # still in the task's boundary
             self._observer.failed(error, exchange.exchange_id)
             return Internal()
@@ -260,7 +257,7 @@ class Verifications:
         platform = self._roster.platform_of(exchange.document.issuer_id)
         if platform is None:
             now = self._clock.now()
-            return await self._save(exchange, lambda consent: steps.not_served(exchange, consent, now))
+            return await self._advancing.save(exchange, lambda consent: steps.not_served(exchange, consent, now))
         if consented is None:
             now = self._clock.now()
             consent = await self._store.consent(exchange.consent_id)
@@ -268,10 +265,12 @@ class Verifications:
                 consented = rules.recheck(consent, exchange, now=int(now))
             except GatewayError as ended:
                 refused = ended
-                return await self._save(exchange, lambda current: steps.refuse_consent(exchange, current, refused, now))
+                return await self._advancing.save(
+                    exchange, lambda current: steps.refuse_consent(exchange, current, refused, now)
+                )
             if now >= exchange.deadline_at and exchange.attempts > 0:
                 last = exchange.verdict or _timed_out(now)
-                return await self._save(exchange, lambda current: steps.give_up(exchange, current, last, now))
+                return await self._advancing.save(exchange, lambda current: steps.give_up(exchange, current, last, now))
         if exchange.attempts == 0:
             # The intent is durable before the question. kill -9 behind it: an intent without outcome; the worker asks
             # with the same request id when the lease ends, and the intent stands twice for one request id.
@@ -294,46 +293,36 @@ class Verifications:
         if not verdict.outcome.final:
             if now >= exchange.deadline_at:
                 asked_last = replace(exchange, attempts=exchange.attempts + 1)
-                return await self._save(exchange, lambda current: steps.give_up(asked_last, current, verdict, now))
+                return await self._advancing.save(
+                    exchange, lambda current: steps.give_up(asked_last, current, verdict, now)
+                )
             pause = self._pace.pause(exchange.attempts)
             # kill -9 before this commit: the lease ends and the question is put again with the same request id.
-            return await self._save(
+            return await self._advancing.save(
                 exchange, lambda _: steps.ask_again(exchange, verdict, pause_seconds=pause, now=now)
             )
-        report = statements.report(exchange, verdict, now, payload=self._report_payload, signer=self._signer)
+        report = self._signatory.report(exchange, verdict, now)
         # The outcome is durable before anyone can read it. kill -9 behind it: the exchange is still open, the worker
-        # asks again with the same request id and records the outcome again; the use is committed once, below.
-        await self._audit.append([statements.decided(exchange, consented, verdict, now, took_seconds=took)])
+        # asks again with the same request id and records the outcome again; the use is committed once, below, with the
+        # receipt that names the record of that try.
+        decided = statements.decided(exchange, consented, verdict, now, took_seconds=took)
+        (at,) = await self._audit.append([decided])
+        receipt = self._signatory.receipt(exchange, consented.consent, verdict, now, recorded=decided, at=at)
         response_id = new_id(now)
-        saved = await self._save(
+        saved = await self._advancing.save(
             exchange,
             lambda current: steps.deliver(
-                exchange, current, verdict=verdict, report=report, response_id=response_id, now=now
+                exchange,
+                current,
+                verdict=verdict,
+                report=report,
+                receipt=receipt,
+                response_id=response_id,
+                now=now,
             ),
         )
         if verdict.outcome is Outcome.MATCH and verdict.evidence is not None:
             await self._reliance.delivered(verdict.evidence.evidence_id)
-        return saved
-
-    async def _save(self, exchange: Exchange, decide: Callable[[Consent | None], ExchangeStep]) -> Exchange:
-        """Compare-and-swap. Whoever was first (a cancellation, another process) has decided; then theirs stands."""
-        flush = False
-
-        def noting(consent: Consent | None) -> ExchangeStep:
-            nonlocal flush
-            step = decide(consent)
-            flush = bool(step.records)
-            return step
-
-        try:
-            saved = await self._store.advance(exchange, noting)
-        except StateConflict:
-            current = await self._store.exchange(exchange.exchange_id)
-            if current is None or current.version == exchange.version:
-                raise
-            return current
-        if flush:
-            await self._recorder.flush()
         return saved
 
     # --- waiting -------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
+from gateway.audit.proof import MEDIA_TYPE as PROOF
 from gateway.core.consent import DataRequest
 from gateway.core.digest import Hasher
 from gateway.core.lifecycle import OPEN_EXCHANGE
@@ -18,6 +19,7 @@ from gateway.exchange.consents import Consents
 from gateway.exchange.data_requests import DataRequests
 from gateway.exchange.idempotency import idempotency
 from gateway.exchange.notices import Notices
+from gateway.exchange.proofs import Pending, Proofs
 from gateway.exchange.verification import Verifications
 from gateway.http import fields
 from gateway.http.bodies import JSON, OCTETS, chunks, read_body, require_media_type
@@ -29,6 +31,7 @@ from gateway.tls import peer_certificate
 _CONSENTS, _DATA_REQUESTS = "/cdi/v1/consents", "/cdi/v1/data-requests"
 _READ = (scopes.DATA_REQUESTS, scopes.DATA_REQUESTS_READ)
 _BATCH_TOGETHER = 64
+_PROOF_RETRY_SECONDS = "1"  # within it a checkpoint covers what is recorded now
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -52,6 +55,7 @@ class BankApi:
     consents: Consents
     verifications: Verifications
     data_requests: DataRequests
+    proofs: Proofs
     notices: Notices
     codec: CdiV1
     limits: BankLimits
@@ -70,6 +74,7 @@ class BankApi:
             web.post(requests + "/batch", self.ask_batch),
             web.get(requests + "/{dataRequestId}", self.read_data_request),
             web.get(requests + "/{dataRequestId}/files/{name}", self.file),
+            web.get(requests + "/{dataRequestId}/proof", self.proof),
             web.post(requests + "/{dataRequestId}/reception", self.receive),
             web.post(requests + "/{dataRequestId}/cancellation", self.cancel),
             web.post("/cdi/v1/digests", self.digests),
@@ -118,30 +123,31 @@ class BankApi:
     async def ask(self, request: web.Request) -> web.Response:
         caller = await self._caller(request, scopes.DATA_REQUESTS)
         key = fields.idempotency_key(request.headers)
-        wait = fields.prefer_wait(request.headers, self.limits.wait_seconds_max)
+        preferences = fields.preferences(request.headers, self.limits.wait_seconds_max)
         body = await self._json(request)
+        until = _now() + preferences.wait_seconds
         exchange = await self.verifications.ask(
             caller,
             self.codec.parse_data_request(body),
             idempotency(self.idempotency_secret, caller.participant.participant_id, "data-requests", key, body),
-            wait_seconds=wait,
+            wait_seconds=preferences.wait_seconds,
         )
+        pending, fields_applied = await self._settled(exchange, preferences, until)
         return _json(
             self.codec.render_exchange(exchange),
-            status=_accepted(exchange),
-            headers={"Location": f"{self.public_url}{_DATA_REQUESTS}/{exchange.exchange_id}"},
+            status=202 if pending else 200,
+            headers=self._location(exchange) | fields_applied,
         )
 
     async def ask_batch(self, request: web.Request) -> web.Response:
         caller = await self._caller(request, scopes.DATA_REQUESTS)
         key = fields.idempotency_key(request.headers)
-        wait = fields.prefer_wait(request.headers, self.limits.wait_seconds_max)
+        preferences = fields.preferences(request.headers, self.limits.wait_seconds_max)
         body = await self._json(request, self.limits.batch_bytes_max)
         items = self.codec.parse_batch(body, items_max=self.limits.batch_items_max)
         together = asyncio.Semaphore(_BATCH_TOGETHER)
         # One wait for the whole batch: who comes last in it has waited for the others already.
-        loop = asyncio.get_running_loop()
-        until = loop.time() + wait
+        until = _now() + preferences.wait_seconds
 
         async def one(index: int, item: DataRequest | GatewayError) -> Exchange | GatewayError:
             if isinstance(item, GatewayError):
@@ -151,13 +157,13 @@ class BankApi:
             )
             try:
                 async with together:
-                    left = max(until - loop.time(), 0.0)
+                    left = max(until - _now(), 0.0)
                     return await self.verifications.ask(caller, item, identity, wait_seconds=left, patient=True)
             except GatewayError as refused:
                 return refused
 
         results = await asyncio.gather(*(one(index, item) for index, item in enumerate(items)))
-        return _json(self.codec.render_batch(results, request[INTERACTION]))
+        return _json(self.codec.render_batch(results, request[INTERACTION]), headers=preferences.applied(covered=False))
 
     async def list_data_requests(self, request: web.Request) -> web.Response:
         caller = await self._caller(request, *_READ)
@@ -171,9 +177,26 @@ class BankApi:
 
     async def read_data_request(self, request: web.Request) -> web.Response:
         caller = await self._caller(request, *_READ)
-        wait = fields.prefer_wait(request.headers, self.limits.wait_seconds_max)
-        exchange = await self.data_requests.read(caller, _id(request, "dataRequestId"), wait_seconds=wait)
-        return _json(self.codec.render_exchange(exchange))
+        preferences = fields.preferences(request.headers, self.limits.wait_seconds_max)
+        until = _now() + preferences.wait_seconds
+        exchange = await self.data_requests.read(
+            caller, _id(request, "dataRequestId"), wait_seconds=preferences.wait_seconds
+        )
+        pending, headers = await self._settled(exchange, preferences, until)
+        if pending and preferences.covered:
+            return _json(self.codec.render_exchange(exchange), status=202, headers=self._location(exchange) | headers)
+        return _json(self.codec.render_exchange(exchange), headers=headers)
+
+    async def proof(self, request: web.Request) -> web.Response:
+        caller = await self._caller(request, *_READ)
+        preferences = fields.preferences(request.headers, self.limits.wait_seconds_max)
+        found = await self.proofs.of(caller, _id(request, "dataRequestId"), wait_seconds=preferences.wait_seconds)
+        headers = preferences.applied(covered=False)
+        if isinstance(found, Pending):
+            body = self.codec.render_proof_pending(found.exchange, found.logged, found.covered)
+            headers |= self._location(found.exchange, "/proof") | {"Retry-After": _PROOF_RETRY_SECONDS}
+            return _json(body, status=202, headers=headers)
+        return web.Response(body=found.encode(), headers={"Content-Type": PROOF} | headers)
 
     async def file(self, request: web.Request) -> web.Response:
         caller = await self._caller(request, *_READ)
@@ -223,6 +246,20 @@ class BankApi:
 
     # --- shared --------------------------------------------------------------------------------------------
 
+    async def _settled(
+        self, exchange: Exchange, preferences: fields.Preferences, until: float
+    ) -> tuple[bool, dict[str, str]]:
+        """Whether what is preferred is still to come, and the field that says which preferences were honoured."""
+        if exchange.status in OPEN_EXCHANGE:
+            return True, preferences.applied(covered=False)
+        if not preferences.covered:
+            return False, preferences.applied(covered=False)
+        covered = await self.proofs.covered(exchange, max(until - _now(), 0.0))
+        return not covered, preferences.applied(covered=covered and exchange.receipt is not None)
+
+    def _location(self, exchange: Exchange, below: str = "") -> dict[str, str]:
+        return {"Location": f"{self.public_url}{_DATA_REQUESTS}/{exchange.exchange_id}{below}"}
+
     async def _caller(self, request: web.Request, *any_scope: str) -> Caller:
         """Everything that is checked before the body is read."""
         arrival = Arrival(
@@ -256,8 +293,8 @@ def _id(request: web.Request, name: str) -> str:
     return found
 
 
-def _accepted(exchange: Exchange) -> int:
-    return 202 if exchange.status in OPEN_EXCHANGE else 200
+def _now() -> float:
+    return asyncio.get_running_loop().time()
 
 
 def _json(body: bytes, *, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import uuid
+from dataclasses import dataclass
 from enum import Enum
 from typing import TypeVar
 
@@ -13,7 +14,14 @@ from gateway.errors import IdempotencyKeyMissing, SchemaInvalid, TokenInvalid, V
 
 _BEARER = re.compile(r"[Bb][Ee][Aa][Rr][Ee][Rr] +([A-Za-z0-9\-._~+/]+=*)")  # RFC 6750 §2.1
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
-_WAIT = re.compile(r"(?i)wait\s*=\s*\"?([0-9]{1,6})\"?")
+_WAIT = re.compile(r"[0-9]{1,6}")
+# RFC 7240 §2: token [= word] *(; [token [= word]]). Each blank belongs to one place only: linear in any input.
+_NAME = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
+_WORD = rf"""(?:{_NAME}|"(?:[^"\\]|\\.)*")"""
+_PREFERENCE = re.compile(
+    rf"[ \t,]*({_NAME})[ \t]*(?:=[ \t]*({_WORD})[ \t]*)?"
+    rf"(?:;[ \t]*(?:{_NAME}[ \t]*(?:=[ \t]*{_WORD}[ \t]*)?)?)*(?:,|$)"
+)
 _NUMBER = re.compile(r"[0-9]{1,15}")
 
 Status = TypeVar("Status", bound=Enum)
@@ -40,14 +48,39 @@ def idempotency_key(headers: MultiMapping[str]) -> str:
     return value
 
 
-def prefer_wait(headers: MultiMapping[str], seconds_max: float) -> float:
-    """Seconds of `Prefer: wait` (RFC 7240 §4.3), cut to the limit; 0 without it. Other preferences are ignored (§2)."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preferences:
+    """What the client prefers (RFC 7240). `wait`: whole seconds, cut to the limit; None: not asked for.
+    `covered`: a final answer only when a published checkpoint covers the outcome's record."""
+
+    wait: int | None = None
+    covered: bool = False
+
+    @property
+    def wait_seconds(self) -> float:
+        return float(self.wait or 0)
+
+    def applied(self, *, covered: bool) -> dict[str, str]:
+        """The field that says what was honoured (RFC 7240 §3), if anything was."""
+        honoured = [] if self.wait is None else [f"wait={self.wait}"]
+        if covered and self.covered:
+            honoured.append("covered")
+        return {"Preference-Applied": ", ".join(honoured)} if honoured else {}
+
+
+def preferences(headers: MultiMapping[str], seconds_max: float) -> Preferences:
+    """Of the Prefer fields. What is unknown or malformed is ignored, and of a repeated one all but the first (§2)."""
+    found: dict[str, str] = {}
     for field in headers.getall("Prefer", []):
-        for preference in field.split(","):
-            matched = _WAIT.fullmatch(preference.split(";")[0].strip())
-            if matched:
-                return min(float(matched[1]), seconds_max)
-    return 0.0
+        place = 0
+        while place < len(field) and (matched := _PREFERENCE.match(field, place)):
+            found.setdefault(matched[1].lower(), (matched[2] or "").strip('"'))
+            place = matched.end()
+    wait = found.get("wait")
+    return Preferences(
+        wait=min(int(wait), int(seconds_max)) if wait is not None and _WAIT.fullmatch(wait) else None,
+        covered=found.get("covered") == "",
+    )
 
 
 class Query:

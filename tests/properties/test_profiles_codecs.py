@@ -33,7 +33,9 @@ SIGNER = KeySigner("dvp-1")
 KEYS = SIGNER.keys()
 SOURCE, LEDGER = KeySigner("issuer"), KeySigner("ledger")
 EVIDENCE = evidence(SOURCE, LEDGER)
-CODEC = CdiV1(validators(), public_url="https://gateway.example", gateway_id="HKGATEWAY01")
+CODEC = CdiV1(
+    validators(), public_url="https://gateway.example", gateway_id="HKGATEWAY01", log_origin="gateway.example/log"
+)
 BODIES = [vector["message"] for _, vector in vectors("schemas/cdi/v1")]
 
 INTEGERS = st.integers(min_value=-(2**53 - 1), max_value=2**53 - 1)

@@ -10,7 +10,7 @@ import orjson
 from gateway.core import lifecycle
 from gateway.core.canonical import canonical
 from gateway.core.consent import DataRequest
-from gateway.core.model import Consent, Digest, Exchange, Notice, Verdict
+from gateway.core.model import Consent, Digest, Exchange, Logged, Notice, Verdict
 from gateway.errors import GatewayError, TooLarge
 from gateway.profiles import ijson
 from gateway.profiles.cdi_v1 import parsing, rendering
@@ -22,11 +22,13 @@ from gateway.profiles.validation import Validators
 class CdiV1:
     """Parsers raise SchemaInvalid with violations. Renderers raise InvalidOutput rather than send a wrong message."""
 
-    def __init__(self, validators: Validators, *, public_url: str, gateway_id: str) -> None:
-        """`public_url`: where banks fetch files. `gateway_id`: the participant that signs the reports."""
+    def __init__(self, validators: Validators, *, public_url: str, gateway_id: str, log_origin: str) -> None:
+        """`public_url`: where banks fetch files. `gateway_id`: the participant that signs reports and receipts.
+        `log_origin`: name of the audit log that receipts refer to."""
         self._validators = validators
         self._public_url = public_url
         self._gateway_id = gateway_id
+        self._log_origin = log_origin
 
     def parse_consent_request(self, body: bytes) -> ConsentRequest:
         return parsing.consent_request(self._parse("consent-request", body))
@@ -92,6 +94,31 @@ class CdiV1:
         body = rendering.report(exchange, verdict, gateway_id=self._gateway_id, now=int(now))
         self._validators.assert_valid("cdi/v1/verification-report", body)
         return canonical(body)
+
+    def receipt_payload(
+        self, exchange: Exchange, consent: Consent, verdict: Verdict, logged: Logged, now: float
+    ) -> bytes:
+        """The RFC 8785 bytes of the receipt, to be signed. `logged`: the record of this outcome."""
+        body = rendering.receipt(
+            exchange,
+            consent,
+            verdict,
+            gateway_id=self._gateway_id,
+            log=rendering.place(logged, self._log_origin),
+            record_id=logged.record_id,
+            now=int(now),
+        )
+        self._validators.assert_valid("cdi/v1/receipt", body)
+        return canonical(body)
+
+    def render_proof_pending(self, exchange: Exchange, logged: Logged, covered: int) -> bytes:
+        """`covered`: the size of the newest published checkpoint."""
+        body = {
+            "dataRequestId": exchange.exchange_id,
+            "log": rendering.place(logged, self._log_origin),
+            "covered": covered,
+        }
+        return self._render("proof-pending", body)
 
     def _parse(self, schema: str, body: bytes) -> dict[str, Any]:
         message: dict[str, Any] = ijson.parse(body)

@@ -16,6 +16,7 @@ from gateway.core.model import (
     Evidence,
     Exchange,
     ExchangeStatus,
+    Logged,
     Notice,
     Outcome,
     Reason,
@@ -71,6 +72,8 @@ def exchange(value: Exchange, public_url: str) -> dict[str, Any]:
         body["verification"] = verification(value.verdict, proven=False)
     if value.report is not None and value.response_id is not None:
         _add_file(body, value, value.report, value.response_id, public_url)
+    if value.receipt is not None:
+        body["receipt"] = value.receipt.jws
     return body
 
 
@@ -129,6 +132,48 @@ def report(value: Exchange, verdict: Verdict, *, gateway_id: str, now: int) -> d
         "verification": verification(verdict, proven=True),
         "time": now,
     }
+
+
+def receipt(
+    value: Exchange,
+    consent: Consent,
+    verdict: Verdict,
+    *,
+    gateway_id: str,
+    log: dict[str, Any],
+    record_id: str,
+    now: int,
+) -> dict[str, Any]:
+    """The claims of the receipt. No identity: the consent's hash commits to the data owner, who can open it."""
+    body: dict[str, Any] = {
+        "iss": gateway_id,
+        "aud": value.consumer_id,
+        "iat": now,
+        "jti": record_id,
+        "dataRequestId": value.exchange_id,
+        "consentId": value.consent_id,
+        "consentHash": consent.hash_key,
+        "purpose": value.purpose,
+        "outcome": verdict.outcome.value,
+        "integrity": verdict.integrity.value,
+        "status": verdict.status.value,
+        "issuer": verdict.issuer.value,
+        "document": {
+            "type": value.scope.document_type,
+            "issuerId": value.document.issuer_id,
+            "digests": digests(value.document.digests),
+        },
+        "checkedAt": verdict.checked_at,
+        "log": log,
+    }
+    if verdict.evidence is not None:
+        body["evidence"] = verdict.evidence.evidence_id
+    return body
+
+
+def place(logged: Logged, log_origin: str) -> dict[str, Any]:
+    """Where a record stands: the log's name, the index from 0, the RFC 6962 leaf hash."""
+    return {"origin": log_origin, "index": logged.index, "leafHash": logged.leaf_hash.hex()}
 
 
 def verification(verdict: Verdict, *, proven: bool) -> dict[str, Any]:

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import hashlib
 
+import orjson
+
 from gateway.core.consent import Consented
 from gateway.exchange import statements
+from gateway.exchange.statements import Signatory
+from gateway.ports import Position
 from tests import samples
-from tests.fakes_flows import FakeSigner
+from tests.fakes_flows import FakePayloads, FakeSigner
 from tests.samples import NOW
 
 CONSENT = samples.consent()
 EXCHANGE = samples.exchange(CONSENT, attempts=2)
 CONSENTED = Consented(consent=CONSENT, scope=CONSENT.scope, document=EXCHANGE.document, checked_at=NOW)
+SIGNATORY = Signatory(signer=FakeSigner(), payloads=FakePayloads())
 
 
 def test_intent_and_outcome_speak_of_the_same_request_and_of_who_asked() -> None:
@@ -31,9 +36,20 @@ def test_an_outcome_without_evidence_names_none() -> None:
 
 
 def test_the_report_is_signed_with_its_type_and_known_by_its_hash() -> None:
-    made = statements.report(
-        EXCHANGE, samples.verdict(), NOW, payload=lambda _exchange, _verdict, _now: b"payload", signer=FakeSigner()
-    )
-    assert made.jws == f"cdi-report+jws.{b'payload'.hex()}.signature"
+    made = SIGNATORY.report(EXCHANGE, samples.verdict(), NOW)
+    kind, payload, _ = made.jws.split(".")
+    assert (kind, orjson.loads(bytes.fromhex(payload))["outcome"]) == ("cdi-report+jws", "MATCH")
     assert made.sha256 == hashlib.sha256(made.jws.encode()).hexdigest()
     assert (made.name, made.key_id) == (statements.REPORT_NAME, FakeSigner.key_id)
+
+
+def test_the_receipt_is_signed_with_its_type_and_names_the_record_of_the_outcome() -> None:
+    verdict = samples.verdict()
+    decided = statements.decided(EXCHANGE, CONSENTED, verdict, NOW, took_seconds=0)
+    at = Position(index=41, leaf_hash=b"\x2a" * 32)
+    made = SIGNATORY.receipt(EXCHANGE, CONSENT, verdict, NOW, recorded=decided, at=at)
+    kind, payload, _ = made.jws.split(".")
+    said = orjson.loads(bytes.fromhex(payload))
+    assert kind == "cdi-receipt+jwt"
+    assert (said["consentHash"], said["index"], said["leafHash"]) == (CONSENT.hash_key, 41, "2a" * 32)
+    assert (made.logged.record_id, made.logged.index, made.logged.leaf_hash) == (decided.record_id, 41, b"\x2a" * 32)

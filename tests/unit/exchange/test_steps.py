@@ -28,16 +28,18 @@ EXCHANGE = samples.exchange(CONSENT, request_id="r-1", deadline_at=int(NOW) + 60
 MATCH = Verdict(outcome=Outcome.MATCH, checked_at=int(NOW))
 PENDING = Verdict(outcome=Outcome.INDETERMINATE, reason=Reason.PENDING_ON_CHAIN, checked_at=int(NOW))
 REPORT = Report(name="r.jws", jws="a.b.c", sha256="e" * 64, key_id="k")
+RECEIPT = samples.receipt()
 
 
 def deliver(consent: Consent | None, exchange: Exchange = EXCHANGE) -> ExchangeStep:
-    return steps.deliver(exchange, consent, verdict=MATCH, report=REPORT, response_id="d-1", now=NOW)
+    return steps.deliver(exchange, consent, verdict=MATCH, report=REPORT, receipt=RECEIPT, response_id="d-1", now=NOW)
 
 
 def test_a_delivered_outcome_commits_the_use_and_tells_the_bank() -> None:
     step = deliver(CONSENT)
     assert step.exchange.status is ExchangeStatus.SHARED
     assert (step.exchange.verdict, step.exchange.report, step.exchange.attempts) == (MATCH, REPORT, 1)
+    assert step.exchange.receipt == RECEIPT
     assert step.consent is not None
     assert (step.consent.reserved, step.consent.used, step.consent.status) == (0, 1, ConsentStatus.VALID)
     assert [notice.type for notice in step.notices] == ["DATA_REQUEST_FINAL"]
@@ -111,11 +113,11 @@ def test_a_final_exchange_takes_no_further_step() -> None:
 
 def test_reception_follows_sharing_alone() -> None:
     who = Actor(participant="BANKA01DC", role="bank")
-    received = steps.receive(deliver(CONSENT).exchange, who, "i", NOW)
+    received = steps.receive(deliver(CONSENT).exchange, CONSENT, who, "i", NOW)
     assert received.exchange.status is ExchangeStatus.RECEIVED
     assert received.records[0].type == "verification.received"
     with pytest.raises(StateConflict):
-        steps.receive(EXCHANGE, who, "i", NOW)
+        steps.receive(EXCHANGE, CONSENT, who, "i", NOW)
 
 
 def test_a_source_that_is_not_served_rejects_with_the_scope_code() -> None:

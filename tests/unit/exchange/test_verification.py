@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import orjson
 import pytest
 
 from gateway.audit.record import Record
 from gateway.core.consent import Grant
+from gateway.core.merkle import leaf_hash
 from gateway.core.model import ConsentStatus, ExchangeStatus, Outcome, Reason
 from gateway.core.verification import Answer, Question, Silence
 from gateway.errors import (
@@ -53,6 +55,7 @@ class TestOrder:
         assert exchange.verdict is not None
         assert exchange.verdict.outcome is Outcome.MATCH
         assert exchange.report is not None
+        assert exchange.receipt is not None
         assert await world.types() == ["verification.intended", "verification.decided"]
         intended, decided = await world.entries()
         assert intended["request"] == decided["request"] == exchange.exchange_id
@@ -83,6 +86,23 @@ class TestOrder:
             (ExchangeStatus.PENDING, None, "verification.intended"),
             (ExchangeStatus.PENDING, None, "verification.decided"),
         ]
+
+    async def test_the_receipt_names_the_record_of_the_outcome_by_place_and_hash(self, world: World) -> None:
+        exchange = await world.ask(await world.consent(), wait_seconds=ENOUGH)
+        assert exchange.receipt is not None
+        logged = exchange.receipt.logged
+        (stored,) = [stored async for stored in world.log.read() if stored.index == logged.index]
+        assert stored.entry is not None
+        assert stored.leaf_hash == logged.leaf_hash == leaf_hash(stored.entry)
+        entry = orjson.loads(stored.entry)
+        assert (entry["type"], entry["id"]) == ("verification.decided", logged.record_id)
+        assert entry["request"] == exchange.exchange_id
+
+    @pytest.mark.parametrize("outcome", [outcome for outcome in Outcome if outcome.final])
+    async def test_every_delivered_outcome_has_a_receipt(self, world: World, outcome: Outcome) -> None:
+        world.platform.answer = Answer(outcome=outcome, reason=None, evidence=None, checked_at=NOW)
+        exchange = await world.settled(await world.ask(await world.consent()))
+        assert (exchange.receipt is not None) is (exchange.status is ExchangeStatus.SHARED)
 
     async def test_the_question_is_what_the_consent_covers_and_names_no_owner(self, world: World) -> None:
         consent = await world.consent()

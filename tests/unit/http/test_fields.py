@@ -41,22 +41,68 @@ def test_an_idempotency_key_of_wrong_form_is_refused(value: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "seconds"),
+    ("value", "wait"),
     [
-        ("wait=10", 10.0),
-        ("respond-async, wait=10", 10.0),
-        ("Wait = 7", 7.0),
-        ('wait="5"', 5.0),
-        ("wait=10; foo=bar", 10.0),
-        ("wait=9999", 60.0),
-        ("wait=-1", 0.0),
-        ("wait=x", 0.0),
-        ("return=minimal", 0.0),
-        ("", 0.0),
+        ("wait=10", 10),
+        ("respond-async, wait=10", 10),
+        ("Wait = 7", 7),
+        ('wait="5"', 5),
+        ("wait=10; foo=bar", 10),
+        ('a="b, wait=3", wait=4', 4),
+        (", ,wait=6", 6),
+        ("wait=0", 0),
+        ("wait=9999", 60),
+        ("wait=1, wait=2", 1),
+        ("wait=1234567", None),
+        ("wait=-1", None),
+        ("wait=x", None),
+        ("wait", None),
+        ("(wait=10", None),
+        ('"wait=10', None),
+        ('wait="10', None),
+        ("return=minimal", None),
+        ("", None),
     ],
 )
-def test_prefer_wait_is_read_and_cut_to_the_limit(value: str, seconds: float) -> None:
-    assert fields.prefer_wait(headers(Prefer=value), 60.0) == seconds
+def test_a_preferred_wait_is_read_and_cut_to_the_limit(value: str, wait: int | None) -> None:
+    preferences = fields.preferences(headers(Prefer=value), 60.0)
+    assert (preferences.wait, preferences.wait_seconds) == (wait, wait or 0)
+
+
+@pytest.mark.parametrize(
+    ("value", "covered"),
+    [
+        ("wait=10, covered", True),
+        ("Covered", True),
+        ('covered=""', True),
+        ("covered; strictly=yes, wait=1", True),
+        ("covered=yes", False),
+        ("covered=0, covered", False),
+        ("uncovered", False),
+        ('x="covered"', False),
+        ("wait=10", False),
+    ],
+)
+def test_a_preference_for_a_covered_outcome_is_read(value: str, *, covered: bool) -> None:
+    assert fields.preferences(headers(Prefer=value), 60.0).covered is covered
+
+
+def test_preferences_may_stand_in_several_fields() -> None:
+    several = CIMultiDict([("Prefer", "covered"), ("Prefer", "wait=3")])
+    assert fields.preferences(several, 60.0) == fields.Preferences(wait=3, covered=True)
+
+
+def test_what_was_honoured_is_said_and_nothing_else() -> None:
+    both = fields.Preferences(wait=3, covered=True)
+    assert both.applied(covered=True) == {"Preference-Applied": "wait=3, covered"}
+    assert both.applied(covered=False) == {"Preference-Applied": "wait=3"}
+    assert fields.Preferences(covered=True).applied(covered=False) == {}
+    assert fields.Preferences().applied(covered=True) == {}
+
+
+@given(st.text(alphabet=' \t;,="\\\\abc', max_size=400))
+def test_any_preference_is_read_in_little_time(value: str) -> None:
+    assert fields.preferences(headers(Prefer=value), 60.0).wait is None
 
 
 def test_an_unknown_or_repeated_parameter_is_refused() -> None:

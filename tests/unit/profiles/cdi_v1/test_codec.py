@@ -8,7 +8,7 @@ import pytest
 import rfc8785
 
 from gateway.core.consent import DataRequest
-from gateway.core.model import ConsentStatus, Exchange, ExchangeStatus, Notice
+from gateway.core.model import ConsentStatus, Exchange, ExchangeStatus, Notice, Outcome
 from gateway.errors import ConsentExpired, GatewayError, SchemaInvalid, TooLarge
 from gateway.profiles.cdi_v1 import CdiV1
 from gateway.profiles.validation import InvalidOutput
@@ -16,6 +16,7 @@ from tests.fakes_profiles import (
     CONSENT_ID,
     DIGESTS,
     INTERACTION,
+    LOGGED,
     NOW,
     REPORT,
     REQUEST_ID,
@@ -35,7 +36,9 @@ MESSAGES = {name.removeprefix("schemas/cdi/v1/"): vector["message"] for name, ve
 
 @pytest.fixture
 def codec() -> CdiV1:
-    return CdiV1(validators(), public_url="https://gateway.example", gateway_id="HKGATEWAY01")
+    return CdiV1(
+        validators(), public_url="https://gateway.example", gateway_id="HKGATEWAY01", log_origin="gateway.example/log"
+    )
 
 
 def test_requests_are_parsed(codec: CdiV1) -> None:
@@ -133,6 +136,55 @@ def test_report_is_canonical_and_complete(codec: CdiV1) -> None:
     assert payload == rfc8785.dumps(body)
     assert (body["gateway"], body["dataConsumerId"], body["time"]) == ("HKGATEWAY01", "BANKA01DC", NOW)
     assert body["verification"]["evidence"]["chain"]["proof"]["path"]
+
+
+def test_receipt_is_canonical_and_says_what_was_found_out_about_which_document(codec: CdiV1) -> None:
+    payload = codec.receipt_payload(exchange(), consent(), verdict(EVIDENCE), LOGGED, NOW + 0.7)
+    body = orjson.loads(payload)
+    assert payload == rfc8785.dumps(body)
+    assert body == {
+        "iss": "HKGATEWAY01",
+        "aud": "BANKA01DC",
+        "iat": NOW,
+        "jti": LOGGED.record_id,
+        "dataRequestId": exchange().exchange_id,
+        "consentId": CONSENT_ID,
+        "consentHash": consent().hash_key,
+        "purpose": "SME_LOAN_UNDERWRITING",
+        "outcome": "MATCH",
+        "integrity": "VALID",
+        "status": "VALID",
+        "issuer": "VALID",
+        "document": {
+            "type": "CORPORATE_CREDIT_REPORT",
+            "issuerId": "SZCREDIT01DP",
+            "digests": [{"algorithm": digest.algorithm.value, "value": digest.value} for digest in DIGESTS],
+        },
+        "evidence": "EV-0001",
+        "checkedAt": NOW,
+        "log": {"origin": "gateway.example/log", "index": 41, "leafHash": "2a" * 32},
+    }
+
+
+@pytest.mark.parametrize("outcome", [outcome for outcome in Outcome if outcome.final])
+def test_every_final_outcome_has_its_receipt(codec: CdiV1, outcome: Outcome) -> None:
+    body = orjson.loads(codec.receipt_payload(exchange(), consent(), verdict(outcome=outcome), LOGGED, NOW))
+    assert body["outcome"] == outcome.value
+    assert "evidence" not in body
+
+
+def test_receipt_names_nobody_but_the_institutions(codec: CdiV1) -> None:
+    payload = codec.receipt_payload(exchange(), consent(), verdict(EVIDENCE), LOGGED, NOW).decode()
+    for private in (consent().subject, exchange().client_id, exchange().certificate, "voucher-canary", "Bank A"):
+        assert private not in payload
+
+
+def test_pending_proof_says_where_the_record_stands(codec: CdiV1) -> None:
+    assert orjson.loads(codec.render_proof_pending(exchange(), LOGGED, 40)) == {
+        "dataRequestId": exchange().exchange_id,
+        "log": {"origin": "gateway.example/log", "index": 41, "leafHash": "2a" * 32},
+        "covered": 40,
+    }
 
 
 def test_wrong_message_of_our_own_does_not_leave(codec: CdiV1) -> None:

@@ -7,6 +7,7 @@ from gateway.profiles.cdi_v1 import rendering
 from tests.fakes_profiles import (
     EXCHANGE_ID,
     NOW,
+    RECEIPT,
     REPORT,
     RESPONSE_ID,
     KeySigner,
@@ -53,6 +54,12 @@ def test_shared_exchange_says_where_its_file_is() -> None:
     assert response["dataFile"]["filePath"] == f"/cdi/v1/data-requests/{EXCHANGE_ID}/files/{REPORT.name}"
     assert response["publicKeyId"] == REPORT.key_id
     assert "receptionList" not in body
+
+
+def test_delivered_outcome_carries_its_receipt() -> None:
+    delivered = exchange(status=ExchangeStatus.SHARED, verdict=verdict(EVIDENCE), report=REPORT, receipt=RECEIPT)
+    assert rendering.exchange(delivered, URL)["receipt"] == RECEIPT.jws
+    assert "receipt" not in rendering.exchange(exchange(), URL)
 
 
 def test_received_exchange_lists_its_reception() -> None:
