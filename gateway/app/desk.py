@@ -10,6 +10,7 @@ import os
 import pwd
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -17,10 +18,15 @@ from adapters.clock import SystemClock
 from adapters.keys.file import AesGcmSealer, read_secret
 from adapters.sql import migrations
 from adapters.sql.audit import SqlAuditLog, open_audit_log
+from adapters.sql.search_index import SqlSearchIndex, open_search_index
 from gateway.app.identities import published_codes
 from gateway.app.parts import SOFTWARE
 from gateway.audit.record import Origin
+from gateway.audit.searchable import Keyed
 from gateway.compliance.operator import Operator
+from gateway.compliance.reading import Reading
+from gateway.core.pseudonym import pseudonym
+from gateway.followers.indexer import Indexer
 from gateway.ports import Clock
 from gateway.settings import Participants, Settings, config_hash, load
 
@@ -30,8 +36,21 @@ class Desk:
     settings: Settings
     clock: Clock
     audit: SqlAuditLog
-    pseudonym_key: bytes
+    index: SqlSearchIndex
+    indexer: Indexer
+    keyed: Keyed  # makes pseudonyms: `keyed("subject", "owner-7")`
     operator: Operator
+
+    def reading(self) -> Reading:
+        """Search, show and tail for the operator."""
+        return Reading(
+            log=self.audit,
+            index=self.index,
+            indexer=self.indexer,
+            keyed=self.keyed,
+            clock=self.clock,
+            operator=self.operator,
+        )
 
 
 @contextlib.asynccontextmanager
@@ -44,6 +63,9 @@ async def open_desk(config: Path) -> AsyncIterator[Desk]:
     # The keys of listeners and platforms need not be at hand here; a key that is needed says so when it is read.
     settings, participants = load(config, codes=published_codes(), check_files=False)
     migrations.check(settings.audit.url, "audit")
+    migrations.check(settings.audit.index_url, "index")
+    clock = SystemClock()
+    keyed = partial(pseudonym, read_secret(settings.secrets.pseudonym_key_file))
     async with contextlib.AsyncExitStack() as stack:
         audit = await stack.enter_async_context(
             open_audit_log(
@@ -55,11 +77,15 @@ async def open_desk(config: Path) -> AsyncIterator[Desk]:
                 batch_max=settings.audit.batch_max,
             )
         )
+        index = await stack.enter_async_context(open_search_index(settings.audit.index_url))
+        indexer = Indexer(log=audit, keys=audit, index=index, keyed=keyed, clock=clock, observer=_Unobserved())
         yield Desk(
             settings=settings,
-            clock=SystemClock(),
+            clock=clock,
             audit=audit,
-            pseudonym_key=read_secret(settings.secrets.pseudonym_key_file),
+            index=index,
+            indexer=indexer,
+            keyed=keyed,
             operator=Operator(name=user_name(), participant=settings.deployment.participant_id),
         )
 
@@ -78,3 +104,15 @@ def _origin(settings: Settings, participants: Participants) -> Origin:
         schema="cdi/v1 dvp/v1",
         config=config_hash(settings, participants),
     )
+
+
+class _Unobserved:
+    """See `indexer.Observer`. A command shows what it finds; lag and damage are for the running gateway to report."""
+
+    def lag(self, entries: int, seconds: float) -> None: ...
+
+    def unreadable(self, index: int) -> None: ...
+
+    def started_over(self) -> None: ...
+
+    def failed(self, error: Exception) -> None: ...

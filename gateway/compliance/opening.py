@@ -1,0 +1,94 @@
+"""Entries as people read them: found by index, private fields opened while their subject's key lives.
+
+Opening is not showing: who shows an entry records that first (`reading`, exports).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import pairwise
+from typing import Any, Protocol
+
+import orjson
+
+from gateway.audit.privacy import Open, opened
+from gateway.ports import LogReader, StoredEntry, SubjectKeys
+
+_RUN_MAX = 1_000  # entries of one read
+
+
+class Condition(StrEnum):
+    OPEN = "open"  # every field is there
+    ERASED = "erased"  # the subject's key was destroyed, and with it the private fields
+    PRUNED = "pruned"  # the bytes were dropped; the leaf hash stays
+    UNREADABLE = "unreadable"  # not what was sealed, or no entry: `audit verify` tells more
+
+
+class ReadableLog(LogReader, SubjectKeys, Protocol):
+    """What is read from: the committed entries and the keys that open them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenedEntry:
+    """`body`: as far as it can be read; None when nothing of it can."""
+
+    index: int
+    leaf_hash: bytes
+    condition: Condition
+    body: dict[str, Any] | None
+
+
+async def open_entries(log: ReadableLog, indices: Sequence[int]) -> Sequence[OpenedEntry]:
+    """In the order of `indices`; without those that the log does not have. Raises AuditUnavailable."""
+    runs = await asyncio.gather(*(log.entries(start, count) for start, count in _runs(sorted(set(indices)))))
+    found = {one.index: one for one in await open_stored(log, [stored for run in runs for stored in run])}
+    return [found[index] for index in indices if index in found]
+
+
+async def open_stored(keys: SubjectKeys, entries: Sequence[StoredEntry]) -> Sequence[OpenedEntry]:
+    """In their order. Raises AuditUnavailable."""
+    subjects = {subject for stored in entries if (subject := _subject(stored)) is not None}
+    open_ = await keys.open_for(sorted(subjects))
+    return [_opened(stored, open_) for stored in entries]
+
+
+def _opened(stored: StoredEntry, open_: Open) -> OpenedEntry:
+    body: dict[str, Any] | None = None
+    if stored.entry is None:
+        condition = Condition.PRUNED
+    else:
+        try:
+            body = opened(stored.entry, open_)
+            condition = Condition.ERASED if body.get("sealed") == "erased" else Condition.OPEN
+        except ValueError:
+            body, condition = _parsed(stored.entry), Condition.UNREADABLE
+    return OpenedEntry(index=stored.index, leaf_hash=stored.leaf_hash, condition=condition, body=body)
+
+
+def _subject(stored: StoredEntry) -> str | None:
+    body = _parsed(stored.entry) if stored.entry is not None else None
+    subject = body.get("subject") if body is not None and "sealed" in body else None
+    return subject if isinstance(subject, str) else None
+
+
+def _parsed(entry: bytes) -> dict[str, Any] | None:
+    try:
+        body = orjson.loads(entry)
+    except ValueError:
+        return None
+    return body if isinstance(body, dict) else None
+
+
+def _runs(indices: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """(start, count) of neighbours, so that they are read at once."""
+    if not indices:
+        return
+    start = indices[0]
+    for one, following in pairwise([*indices, None]):
+        if one is not None and (following != one + 1 or following - start >= _RUN_MAX):
+            yield start, one + 1 - start
+            if following is not None:
+                start = following
