@@ -4,8 +4,23 @@ from __future__ import annotations
 
 import typer
 
+from gateway.cli.audit import search, show, tail
+from gateway.cli.audit.query import QueryCommand
+from gateway.cli.audit.verify import verify
+
 app = typer.Typer(
     add_completion=False,
     rich_markup_mode="markdown",
     help="The audit log: verify, search, prove, export, and what its keepers may do.",
 )
+
+
+@app.callback()
+def _group() -> None:
+    """Keeps the commands' names in the line, however few there are."""
+
+
+app.command()(verify)
+app.command(cls=QueryCommand, help=search.HELP)(search.search)
+app.command()(show.show)
+app.command(cls=QueryCommand, help=tail.HELP)(tail.tail)
