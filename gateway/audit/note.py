@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 ED25519 = 0x01
 COSIGNATURE_V1 = 0x04
 
-NOTE_BYTES_MAX = 64 * 1024
+NOTE_BYTES_MAX = 128 * 1024  # 16 signatures must fit, each of up to 5 kB (signed-note, Format)
 SIGNATURES_MAX = 32
 _SIZE_MAX = 2**63 - 1
 _TIME_MAX = 2**63 - 1
@@ -52,7 +52,7 @@ def verifier_key(vkey: str) -> VerifierKey:
     name, _, rest = vkey.partition("+")
     hexadecimal, _, encoded = rest.partition("+")
     material = _decode(encoded)
-    if not _NAME.fullmatch(name) or len(material) != 33 or material[0] not in {ED25519, COSIGNATURE_V1}:
+    if not _is_name(name) or len(material) != 33 or material[0] not in {ED25519, COSIGNATURE_V1}:
         raise NoteInvalid("not an Ed25519 verifier key (name+hash+key)")
     key = VerifierKey(name=name, type=material[0], public=material[1:])
     if key.key_id.hex() != hexadecimal:
@@ -64,7 +64,7 @@ class NoteSigner:
     """A log's own key (`type` ED25519), or a witness's (COSIGNATURE_V1)."""
 
     def __init__(self, name: str, key: Ed25519PrivateKey, *, type: int = ED25519) -> None:
-        if not _NAME.fullmatch(name):
+        if not _is_name(name):
             raise NoteInvalid("a key name has no space and no plus sign")
         self.verifier = VerifierKey(name=name, type=type, public=key.public_key().public_bytes_raw())
         self._key = key
@@ -107,13 +107,13 @@ def signed(text: str, lines: Iterable[str]) -> str:
 
 def parse(data: bytes | str) -> SignedNote:
     """Raises NoteInvalid."""
-    raw = data.encode() if isinstance(data, str) else data
+    try:
+        raw = data.encode() if isinstance(data, str) else data
+        whole = raw.decode()
+    except UnicodeError as error:
+        raise NoteInvalid("signed note is not UTF-8") from error
     if len(raw) > NOTE_BYTES_MAX:
         raise NoteInvalid("signed note above the limit")
-    try:
-        whole = raw.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise NoteInvalid("signed note is not UTF-8") from error
     if any(ord(character) < 0x20 and character != "\n" for character in whole):
         raise NoteInvalid("signed note holds a control character")
     head, separator, tail = whole.rpartition("\n\n")
@@ -130,7 +130,7 @@ def signature_line(line: str) -> SignatureLine:
     dash, _, rest = line.partition(" ")
     name, _, encoded = rest.partition(" ")
     material = _decode(encoded)
-    if dash != "—" or not _NAME.fullmatch(name) or len(material) < 5:
+    if dash != "—" or not _is_name(name) or len(material) < 5:
         raise NoteInvalid("malformed signature line")
     return SignatureLine(name=name, key_id=material[:4], signature=material[4:])
 
@@ -144,15 +144,17 @@ class Verified:
 
 
 def verify(note: SignedNote, keys: Sequence[VerifierKey]) -> tuple[Verified, ...]:
-    """The signatures by these keys; lines of other keys are ignored. Raises NoteInvalid when one by a known key is
-    wrong (signed-note: such a note is rejected as a whole)."""
-    found = []
+    """The signatures by these keys, one for each; lines of other keys are ignored. Raises NoteInvalid when one by a
+    known key is wrong (signed-note: such a note is rejected as a whole)."""
+    found: dict[VerifierKey, Verified] = {}
     for line in note.signatures:
         for key in keys:
             if line.name != key.name or line.key_id != key.key_id:
                 continue
-            found.append(Verified(key=key, time=_check(note.text, line.signature, key)))
-    return tuple(found)
+            time = _check(note.text, line.signature, key)
+            if key not in found or (found[key].time or 0) < (time or 0):  # of several cosignatures the newest
+                found[key] = Verified(key=key, time=time)
+    return tuple(found.values())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -213,6 +215,10 @@ def _cosigned(text: str, time: int) -> bytes:
 
 def _line(key: VerifierKey, signature: bytes) -> str:
     return SignatureLine(name=key.name, key_id=key.key_id, signature=signature).text
+
+
+def _is_name(name: str) -> bool:
+    return _NAME.fullmatch(name) is not None and not any("\ud800" <= character <= "\udfff" for character in name)
 
 
 def _encode(data: bytes) -> str:

@@ -96,28 +96,29 @@ def opened(entry: bytes, open_: Open) -> dict[str, Any]:
 
     Raises ValueError for what is no entry.
     """
-    body = orjson.loads(entry)
-    if not isinstance(body, dict):
-        raise ValueError("not an audit entry")  # noqa: TRY004 - a wrong value, not a programmer's error
-    return unsealed(body, open_)
-
-
-def unsealed(body: dict[str, Any], open_: Open) -> dict[str, Any]:
-    """`opened` for one who has parsed the entry before. Changes `body`. Raises ValueError for what is no entry."""
+    body = _object(entry)
     found = body.pop("sealed", None)
     if found is None:
         return body
-    try:
-        ciphertext = Ciphertext(key=found["key"], data=found["data"])
-        plaintext = open_(body["subject"], body["id"], ciphertext)
-    except (KeyError, TypeError) as error:
-        raise ValueError("not an audit entry") from error
+    subject, entry_id = body.get("subject"), body.get("id")
+    key, data = (found.get("key"), found.get("data")) if isinstance(found, dict) else (None, None)
+    if not (isinstance(subject, str) and isinstance(entry_id, str) and isinstance(key, str) and isinstance(data, str)):
+        raise ValueError("not an audit entry")  # noqa: TRY004 - a wrong value, not a programmer's error
+    plaintext = open_(subject, entry_id, Ciphertext(key=key, data=data))
     if plaintext is None:
         body["sealed"] = "erased"
         return body
-    for name, value in orjson.loads(plaintext).items():
-        if isinstance(value, dict):
-            body.setdefault(name, {}).update(value)
+    for name, value in _object(plaintext).items():
+        present = body.get(name)
+        if isinstance(value, dict) and isinstance(present, dict):
+            present.update(value)
         else:
             body[name] = value
+    return body
+
+
+def _object(data: bytes) -> dict[str, Any]:
+    body = orjson.loads(data)
+    if not isinstance(body, dict):
+        raise ValueError("not an audit entry")  # noqa: TRY004 - a wrong value, not a programmer's error
     return body

@@ -44,7 +44,7 @@ def parse(text: str) -> InclusionProof:
     if not separator or lines[0] != _HEADER:
         raise ProofInvalid("not a tlog-proof")
     if len(lines) > 1 and lines[1].startswith("extra "):
-        del lines[1]
+        _decoded(lines.pop(1).removeprefix("extra "))
     index = _INDEX.fullmatch(lines[1]) if len(lines) > 1 else None
     if index is None or len(lines) - 2 > _HASHES_MAX:
         raise ProofInvalid("malformed tlog-proof")
@@ -63,11 +63,30 @@ def verify(proof: InclusionProof, leaf_hash: bytes, *, origin: str | None, keys:
     return head
 
 
-def _hash(line: str) -> bytes:
+def leads(text: str, index: int, leaf_hash: bytes) -> bool:
+    """Whether the proof leads from this leaf at this index to the root that its checkpoint states. Who signed the
+    checkpoint is not looked at: for those who made it, or read it where they may believe it."""
     try:
-        data = base64.b64decode(line, validate=True)
-    except ValueError as error:
-        raise ProofInvalid("malformed hash") from error
-    if len(data) != 32 or base64.b64encode(data).decode() != line:
+        proof = parse(text)
+        head = note.checkpoint(note.parse(proof.checkpoint).text)
+        return proof.index == index and root_from_path(leaf_hash, index, head.size, proof.path) == head.root
+    except ValueError:  # NoteInvalid and ProofInvalid are
+        return False
+
+
+def _hash(line: str) -> bytes:
+    data = _decoded(line)
+    if len(data) != 32:
         raise ProofInvalid("malformed hash")
+    return data
+
+
+def _decoded(text: str) -> bytes:
+    """Standard base64, in its one canonical spelling."""
+    try:
+        data = base64.b64decode(text, validate=True)
+    except ValueError as error:
+        raise ProofInvalid("malformed base64") from error
+    if base64.b64encode(data).decode() != text:
+        raise ProofInvalid("malformed base64")
     return data

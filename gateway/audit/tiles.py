@@ -94,7 +94,8 @@ def tile_root(hashes: bytes) -> bytes:
 class TileHashes:
     """`tree.Node` over tiles: each is fetched once by `fetch` (`Tile` to its bytes). For one tree size.
 
-    `fetch` raises what it raises for a tile that is not there. Raises ValueError for a tile of a wrong length.
+    `fetch` raises what it raises for a tile that is not there. Raises ValueError for a tile of a wrong length, and
+    IndexError for a subtree that is not complete in this tree.
     """
 
     def __init__(self, size: int, fetch: Callable[[Tile], bytes]) -> None:
@@ -103,6 +104,8 @@ class TileHashes:
         self._tiles: dict[Tile, bytes] = {}
 
     def __call__(self, level: int, place: int) -> bytes:
+        if level < 0 or place < 0 or (place + 1) << level > self._size:
+            raise IndexError("no complete subtree of this tree")
         tile_level, inside = divmod(level, HEIGHT)
         first = (place << inside) % WIDTH
         number = (place << inside) // WIDTH
