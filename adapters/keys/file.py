@@ -30,7 +30,7 @@ class KeyFileRefused(ValueError):
 
 def read_secret(path: Path, *, bytes_min: int = _KEY_BYTES) -> bytes:
     """A symmetric key: the file's bytes, or what they spell when they are hex digits. Raises KeyFileRefused."""
-    data = _read(path)
+    data = read_key_file(path)
     try:
         secret = bytes.fromhex(data.decode("ascii"))
     except ValueError:
@@ -85,7 +85,7 @@ class AesGcmSealer:
 
 def _p256(path: Path) -> ec.EllipticCurvePrivateKey:
     try:
-        key = load_pem_private_key(_read(path), password=None)
+        key = load_pem_private_key(read_key_file(path), password=None)
     except (ValueError, TypeError) as error:
         if isinstance(error, KeyFileRefused):
             raise
@@ -95,7 +95,7 @@ def _p256(path: Path) -> ec.EllipticCurvePrivateKey:
     return key
 
 
-def _read(path: Path) -> bytes:
+def read_key_file(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
             mode = os.fstat(file.fileno()).st_mode

@@ -112,8 +112,11 @@ class TileDirectory:
 
     def remove(self, paths: Sequence[str]) -> None:
         with _translated(self.folder):
-            for path in paths:
-                self._place(path).unlink(missing_ok=True)
+            places = [self._place(path) for path in paths]
+            for place in places:
+                place.unlink(missing_ok=True)
+            for folder in dict.fromkeys(place.parent for place in places if place.parent.is_dir()):
+                _sync_folder(folder)
 
     def remove_partial(self, tile: Tile) -> None:
         place = self._place(tile.full.path)

@@ -14,7 +14,9 @@ from gateway.exchange.data_requests import DataRequests
 from gateway.exchange.inbound import Inbound
 from gateway.exchange.notices import Notices
 from gateway.exchange.pace import Pace
+from gateway.exchange.proofs import Proofs
 from gateway.exchange.reliance import Reliance
+from gateway.exchange.statements import Signatory
 from gateway.exchange.verification import Verifications
 from gateway.exchange.worker import Worker
 from gateway.observe.verifications import Observed
@@ -29,6 +31,7 @@ class Flows:
     consents: Consents
     verifications: Verifications
     data_requests: DataRequests
+    proofs: Proofs
     notices: Notices
     inbound: Inbound
     worker: Worker
@@ -44,6 +47,7 @@ def build_flows(parts: Parts, tasks: asyncio.TaskGroup) -> Flows:
         parts.validators,
         public_url=settings.deployment.public_url,
         gateway_id=settings.deployment.participant_id,
+        log_origin=settings.audit.origin,
     )
     consents = Consents(
         store=store,
@@ -55,6 +59,9 @@ def build_flows(parts: Parts, tasks: asyncio.TaskGroup) -> Flows:
     )
     reliance = Reliance(exchanges=store, notices=store, clock=clock)
     verifications = _verifications(parts, codec, reliance, tasks)
+    data_requests = DataRequests(
+        store=store, audit=audit, recorder=parts.recorder, verifications=verifications, clock=clock
+    )
     return Flows(
         admission=Admission(
             roster=parts.roster,
@@ -67,9 +74,8 @@ def build_flows(parts: Parts, tasks: asyncio.TaskGroup) -> Flows:
         ),
         consents=consents,
         verifications=verifications,
-        data_requests=DataRequests(
-            store=store, audit=audit, recorder=parts.recorder, verifications=verifications, clock=clock
-        ),
+        data_requests=data_requests,
+        proofs=Proofs(data_requests=data_requests, publication=parts.trail.publication),
         notices=Notices(store=store, clock=clock),
         inbound=Inbound(
             reliance=reliance, audit=audit, replays=MemoryReplays(clock, ids_max=REPLAY_IDS_MAX), clock=clock
@@ -100,8 +106,9 @@ def _verifications(parts: Parts, codec: CdiV1, reliance: Reliance, tasks: asynci
         roster=parts.roster,
         reliance=reliance,
         clock=parts.clock,
-        signer=FileSigner(settings.reports.signing_key_file, settings.reports.key_id),
-        report_payload=codec.report_payload,
+        signatory=Signatory(
+            signer=FileSigner(settings.reports.signing_key_file, settings.reports.key_id), payloads=codec
+        ),
         pace=Pace(
             deadline=settings.exchange.deadline_seconds,
             retry_first=settings.exchange.retry_first_seconds,

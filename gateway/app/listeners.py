@@ -1,4 +1,4 @@
-"""The listeners over the flows: banks, the platform, operations. Each with its routes, its TLS and its limits."""
+"""The listeners over the flows: banks, platform, operations, the published log. Each with routes, TLS and limits."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ from gateway.app.flows import Flows
 from gateway.app.parts import Parts
 from gateway.http.bank import BankApi, BankLimits
 from gateway.http.boundary import Boundary, InFlight
+from gateway.http.log import PublishedLog
 from gateway.http.ops import ops_application
 from gateway.http.partner import PartnerApi, Peer
 from gateway.http.server import ConnectionLimits, ListenerServer
 from gateway.profiles.dvp_v1.signature import key_set
+from gateway.settings import Listener
 from gateway.tls import server_context
 
 
@@ -24,10 +26,11 @@ class Listeners:
     bank: ListenerServer
     partner: ListenerServer
     ops: ListenerServer
+    log: ListenerServer | None
 
     @property
     def all(self) -> tuple[ListenerServer, ...]:
-        return self.bank, self.partner, self.ops
+        return self.bank, self.partner, self.ops, *((self.log,) if self.log else ())
 
 
 def build_listeners(
@@ -54,7 +57,17 @@ def build_listeners(
             parts, "partner", _application(parts, _partner(parts, flows), in_flight), server_context(settings.partner)
         ),
         ops=_listener(parts, "ops", ops, None),
+        log=_log(parts),
     )
+
+
+def _log(parts: Parts) -> ListenerServer | None:
+    http = parts.settings.audit.publish.http
+    if http is None:
+        return None
+    # Bounds of its own: whoever mirrors the log takes no bank's place.
+    routes = PublishedLog(parts.trail.files).routes()
+    return _listener(parts, "log", _application(parts, routes, InFlight(http.requests_max)), None, http)
 
 
 def _bank(parts: Parts, flows: Flows) -> list[web.RouteDef]:
@@ -64,6 +77,7 @@ def _bank(parts: Parts, flows: Flows) -> list[web.RouteDef]:
         consents=flows.consents,
         verifications=flows.verifications,
         data_requests=flows.data_requests,
+        proofs=flows.proofs,
         notices=flows.notices,
         codec=flows.codec,
         limits=BankLimits(
@@ -105,8 +119,14 @@ def _application(parts: Parts, routes: list[web.RouteDef], in_flight: InFlight) 
     return application
 
 
-def _listener(parts: Parts, name: str, application: web.Application, context: ssl.SSLContext | None) -> ListenerServer:
-    listener = getattr(parts.settings, name)
+def _listener(
+    parts: Parts,
+    name: str,
+    application: web.Application,
+    context: ssl.SSLContext | None,
+    listener: Listener | None = None,
+) -> ListenerServer:
+    listener = listener or getattr(parts.settings, name)
     return ListenerServer(
         name,
         application,

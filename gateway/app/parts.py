@@ -19,11 +19,11 @@ from adapters.platforms.dvp_http import DvpHttpPlatform
 from adapters.sql.audit import open_audit_log
 from adapters.sql.store import open_store
 from gateway.app.identities import view
+from gateway.app.trail import Trail, open_trail
 from gateway.audit.record import Origin
 from gateway.exchange.admission import Refusals
 from gateway.exchange.recording import Recorder
 from gateway.exchange.roster import Roster
-from gateway.observe.audit import ObservedAuditLog
 from gateway.observe.logs import Log
 from gateway.observe.metrics import Metrics
 from gateway.ports import AuditLog, Clock, Signer, Store
@@ -44,6 +44,7 @@ class Parts:
     validators: Validators
     store: Store
     audit: AuditLog
+    trail: Trail
     recorder: Recorder
     refusals: Refusals
     signers: Mapping[str, Signer]  # of our messages, by platform id
@@ -76,7 +77,9 @@ async def open_parts(settings: Settings, participants: Participants, log: Log) -
                 batch_max=settings.audit.batch_max,
             )
         )
-        audit = ObservedAuditLog(entries, metrics=metrics, clock=clock)
+        trail = await stack.enter_async_context(
+            open_trail(settings.audit, entries, clock=clock, metrics=metrics, log=log)
+        )
         signers = {item.id: FileSigner(item.signing_key_file, item.signing_key_id) for item in settings.platforms}
         platforms = {}
         for item in settings.platforms:
@@ -96,8 +99,9 @@ async def open_parts(settings: Settings, participants: Participants, log: Log) -
             metrics=metrics,
             validators=validators,
             store=store,
-            audit=audit,
-            recorder=Recorder(store, audit),
+            audit=trail.audit,
+            trail=trail,
+            recorder=Recorder(store, trail.audit),
             refusals=Refusals(),
             signers=signers,
             roster=Roster(view(settings, participants, validators), platforms),

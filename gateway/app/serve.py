@@ -20,12 +20,16 @@ from gateway.app.listeners import Listeners, build_listeners
 from gateway.app.parts import Parts, open_parts
 from gateway.errors import GatewayError
 from gateway.exchange.recording import record
+from gateway.followers.history import HistoryRefused
+from gateway.followers.tiling import EntriesDamaged
 from gateway.observe import logs
 from gateway.settings import Participants, Settings, load, load_participants
 from gateway.tls import TlsMaterialError, server_context
 
 WATCH_SECONDS = 1.0
 COUNT_EVERY = 15  # counting consents reads their whole index
+
+_REFUSALS = (AuditLogDamaged, HistoryRefused, EntriesDamaged, TlsMaterialError, migrations.SchemaOutdated)
 
 
 class StartRefused(Exception):
@@ -42,7 +46,7 @@ def serve(config: Path) -> int:
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         try:
             return runner.run(Service(settings, participants, log).run())
-        except (AuditLogDamaged, TlsMaterialError, migrations.SchemaOutdated, ValueError, OSError) as error:
+        except (*_REFUSALS, ValueError, OSError) as error:
             raise StartRefused(str(error)) from error
         except GatewayError as error:
             raise StartRefused(f"{error.title}: {error.private or error.detail}") from error
@@ -93,6 +97,7 @@ class Service:
                 tasks.create_task(parts.tokens.run()),
                 tasks.create_task(self._watch(parts)),
             ]
+            following = parts.trail.follow(tasks)
             worker = tasks.create_task(flows.worker.run(self.stop))
             loop = asyncio.get_running_loop()
             for number in (signal.SIGTERM, signal.SIGINT):
@@ -112,6 +117,8 @@ class Service:
             with contextlib.suppress(GatewayError):  # the log may be why we stop
                 await flows.worker.write_refusals()
                 await parts.audit.append([record(parts.clock.now(), "service.stopped")])
+            parts.trail.stop.set()  # only now: the last record is published too
+            await asyncio.gather(*following)
 
     async def _drain(self, flows: Flows, listeners: Listeners, worker: asyncio.Task[None]) -> None:
         """Ready is 503 from here on. Requests first, then the worker, then what both started; health to the end."""
@@ -119,8 +126,9 @@ class Service:
         seconds = self.settings.limits.shutdown_seconds
         # A wait may be longer than a drain: better an answer now than a cut connection; its client waits on elsewhere.
         flows.verifications.end_waits()
+        flows.proofs.end_waits()
         flows.notices.end()
-        await asyncio.gather(listeners.bank.drain(seconds), listeners.partner.drain(seconds))
+        await asyncio.gather(*(listener.drain(seconds) for listener in listeners.all if listener is not listeners.ops))
         await worker
         await flows.verifications.finish_running(seconds)
         await listeners.ops.drain(1.0)
@@ -129,7 +137,7 @@ class Service:
         """Gauges; and when the audit log is dead, the end: a failed sync is never retried in place."""
         for second in itertools.count():
             await asyncio.sleep(WATCH_SECONDS)
-            if not parts.audit.healthy() and not self.stop.is_set():
+            if not parts.trail.log.healthy() and not self.stop.is_set():
                 self.log.event("audit.failed", level="error")
                 self.exit_code = 1
                 self.stop.set()

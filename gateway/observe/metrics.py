@@ -104,6 +104,11 @@ class Metrics:
         self.audit_entries = Family(counter("audit_entries_total", "Durable audit entries.", "type"))
         self.audit_append = histogram("audit_append_seconds", "From append to durable.", (), buckets=_SYNC_BUCKETS)
         self.audit_tree_size = gauge("audit_tree_size", "Entries in the audit log.")
+        self.audit_published_size = gauge("audit_published_size", "Entries that the published checkpoint covers.")
+        self.audit_published_lag = gauge(
+            "audit_published_lag_seconds", "Age of the oldest audit entry that no published checkpoint covers."
+        )
+        self.audit_publication_failures = counter("audit_publication_failures_total", "Publications that failed.")
         self.audit_witnessed_lag = gauge(
             "audit_witnessed_lag_seconds", "Time for which checkpoints have been without their quorum of witnesses."
         )
