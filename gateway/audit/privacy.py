@@ -96,7 +96,11 @@ def opened(entry: bytes, open_: Open) -> dict[str, Any]:
 
     Raises ValueError for what is no entry.
     """
-    body = _object(entry)
+    return unsealed(_object(entry), open_)
+
+
+def unsealed(body: dict[str, Any], open_: Open) -> dict[str, Any]:
+    """`opened` for one who has parsed the entry before. Changes `body`. Raises ValueError for what is no entry."""
     found = body.pop("sealed", None)
     if found is None:
         return body
