@@ -5,9 +5,9 @@ Every port method may raise the gateway's errors only; an adapter translates the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from gateway.audit.note import Checkpoint
 from gateway.audit.privacy import Open
@@ -317,6 +317,53 @@ class SearchIndex(Protocol):
 
     async def start_over(self, origin: str) -> None:
         """Empty it, for the log of this name."""
+
+
+class Draft(Protocol):
+    """A file that nobody sees under its name before `publish`. Blocking: called in threads. Raises OSError for trouble
+    with the disk."""
+
+    def finish(self) -> tuple[str, int]:
+        """No more is written: hex SHA-256 and length of the file, synced."""
+
+    def publish(self) -> None:
+        """It has its name, durably, and all of it at once. Raises FileExistsError, and keeps the other file."""
+
+
+class Archive(Protocol):
+    """Many files in one (`Draft`), the same bytes for the same files. Blocking. Raises OSError."""
+
+    def start(self, path: str) -> None:
+        """The next file. Raises ValueError for a name that was there before."""
+
+    def write(self, data: bytes) -> None:
+        """More of the file that was started last."""
+
+    def digests(self) -> Mapping[str, str]:
+        """Hex SHA-256 of every file by its path. The last one is ended by it."""
+
+    def close(self) -> None:
+        """No more files."""
+
+
+class RecordTable(Protocol):
+    """Rows of `audit.columns`, as a table for other programs. Blocking. Raises OSError."""
+
+    def add(self, rows: Sequence[ExportedRow]) -> None: ...
+
+    def close(self) -> None:
+        """No more rows."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportedRow:
+    """`condition`: of the private fields, see `compliance.opening`. `body`: the opened entry; None: nothing of it can
+    be read."""
+
+    index: int
+    leaf_hash: bytes
+    condition: str
+    body: Mapping[str, Any] | None
 
 
 # --- store ---------------------------------------------------------------------------------------------------
