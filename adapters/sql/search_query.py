@@ -21,9 +21,7 @@ def period(query: Query) -> Select[int | None, int | None] | None:
     return select(func.min(_entries.idx), func.max(_entries.idx)).where(*conditions) if conditions else None
 
 
-def matching(
-    query: Query, *, low: int, high: int, after: int | None, newest_first: bool, limit: int
-) -> Select[int]:
+def matching(query: Query, *, low: int, high: int, after: int | None, newest_first: bool, limit: int) -> Select[int]:
     """The indices, in order, of the rows from `low` to `high` (with it) that match."""
     conditions = [_entries.idx >= max(low, query.first or 0)]
     conditions.append(_entries.idx <= (high if query.last is None else min(high, query.last)))
