@@ -104,6 +104,7 @@ def make_place(folder: Path, changes: Mapping[str, Any] | None = None, *, migrat
         settings_read, _ = place.loaded()
         migrations.upgrade(settings_read.store.url, "store")
         migrations.upgrade(settings_read.audit.url, "audit")
+        migrations.upgrade(settings_read.audit.index_url, "index")
     return place
 
 
