@@ -8,6 +8,7 @@ from sqlalchemy import Connection, bindparam, select, update
 
 from adapters.sql import tables
 from adapters.sql.prepared import Prepared, insertion
+from gateway.errors import AuditUnavailable
 from gateway.ports import StoredEntry
 
 _entries = tables.entries.c
@@ -39,11 +40,11 @@ def add(connection: Connection, rows: Sequence[Row]) -> None:
 
 
 def page(connection: Connection, start: int, count: int) -> Sequence[StoredEntry]:
-    """Up to `count` from `start` on, as `ports.LogReader` wants them."""
-    return [
-        StoredEntry(index=index, entry=bytes(data) or None, leaf_hash=bytes(leaf))
-        for index, data, leaf in _PAGE.rows(connection, {"start": start, "count": count})
-    ]
+    """Up to `count` from `start` on, as `ports.LogReader` wants them. Raises AuditUnavailable when one is missing."""
+    found = _PAGE.rows(connection, {"start": start, "count": count})
+    if found and found[-1][0] != start + len(found) - 1:
+        raise AuditUnavailable(private="entries are missing")
+    return [StoredEntry(index=index, entry=bytes(data) or None, leaf_hash=bytes(leaf)) for index, data, leaf in found]
 
 
 def leaves(connection: Connection, start: int, stop: int) -> Sequence[tuple[int, bytes]]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, bindparam, delete, exists, insert, or_, select, update
+from sqlalchemy import Connection, Table, bindparam, delete, exists, insert, or_, select, update
 
 from adapters.sql import entry_rows, tables
 from adapters.sql.log_turn import LogTurn
@@ -39,6 +39,9 @@ def erase(turn: LogTurn, subject: str, record: Record) -> bool:
 
 def hold(turn: LogTurn, wanted: Hold, record: Record) -> None:
     """See `ports.SubjectKeys`."""
+    _require_fit(tables.holds, hold_id=wanted.hold_id, subject=wanted.subject or "", reason=wanted.reason)
+    if wanted.from_index < 0:
+        raise ValueError("a hold begins at an index of the log")
     if turn.connection.scalar(select(exists().where(_holds.hold_id == wanted.hold_id))):
         raise StateConflict("A hold with this id is set")
     turn.append([record])
@@ -101,6 +104,7 @@ def to_be_emptied(connection: Connection) -> bool:
 
 def recover(turn: LogTurn, new_name: str, record: Record) -> None:
     """Give the log a new name and a new epoch: see `ports.Recovery`."""
+    _require_fit(tables.head, origin=new_name)
     if new_name == turn.name:
         raise ValueError("a recovered log needs another name")
     turn.append([record])
@@ -113,7 +117,16 @@ def cursor(connection: Connection, name: str) -> int:
 
 
 def set_cursor(turn: LogTurn, name: str, following: int) -> None:
+    _require_fit(tables.cursors, name=name)
     # No race between the two: the head is locked.
     moved = turn.connection.execute(update(tables.cursors).where(_cursors.name == name).values(next=following))
     if moved.rowcount == 0:
         turn.connection.execute(insert(tables.cursors), {"name": name, "next": following})
+
+
+def _require_fit(table: Table, **texts: str) -> None:
+    """Raises ValueError for a text above its column's limit: the database would refuse it, and that ends the log."""
+    for name, value in texts.items():
+        length = table.c[name].type.length  # type: ignore[attr-defined]
+        if len(value) > length:
+            raise ValueError(f"{name} has more than {length} characters")

@@ -102,5 +102,8 @@ def _check_subtrees(size: int, frontier: bytes, leaves: list[bytes]) -> None:
 def _check_entries(connection: Connection, size: int, pruned: int) -> None:
     start = max(pruned, size - _ENTRIES_CHECKED)
     for stored in entry_rows.page(connection, start, size - start):
-        if stored.entry is None or leaf_hash(stored.entry) != stored.leaf_hash:
+        if stored.entry is None:
+            if stored.index >= head(connection).pruned:  # else it was pruned while we looked
+                raise AuditLogDamaged(f"entry {stored.index} has no bytes and is not pruned")
+        elif leaf_hash(stored.entry) != stored.leaf_hash:
             raise AuditLogDamaged(f"the leaf hash of entry {stored.index} is not that of its bytes")

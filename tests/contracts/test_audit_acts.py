@@ -240,6 +240,14 @@ async def test_the_id_of_a_hold_is_taken_once(log: SqlAuditLog) -> None:
     assert (await log.head()).size == 1
 
 
+@pytest.mark.parametrize("unfit", [{"hold_id": "x" * 129}, {"reason": "x" * 257}, {"from_index": -1}], ids=str)
+async def test_a_hold_above_a_limit_is_refused_and_the_log_goes_on(log: SqlAuditLog, unfit: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"characters|index"):
+        await log.hold(hold(**unfit), event_of("audit.held"))
+    assert (list(await log.holds()), (await log.head()).size) == ([], 0)
+    assert log.healthy()
+
+
 async def test_releasing_what_is_not_held_writes_nothing(log: SqlAuditLog) -> None:
     assert not await log.release("hold-1", event_of("audit.released"))
     assert (await log.head()).size == 0

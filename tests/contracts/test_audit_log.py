@@ -164,6 +164,7 @@ async def test_a_log_of_another_name_is_not_opened(opener: Opener) -> None:
         pytest.param(delete(tables.entries), id="all entries gone"),
         pytest.param(insert(tables.entries).values(idx=5, entry=b"{}", leaf_hash=b"\0" * 32), id="entry too many"),
         pytest.param(update(tables.entries).where(tables.entries.c.idx == 4).values(entry=b"{}"), id="entry changed"),
+        pytest.param(update(tables.entries).where(tables.entries.c.idx == 4).values(entry=b""), id="entry emptied"),
         pytest.param(update(tables.head).values(size=4), id="head too small"),
         pytest.param(update(tables.head).values(root=b"\0" * 32), id="another root"),
         pytest.param(update(tables.head).values(frontier=b"\0" * 64), id="another tree"),
@@ -198,6 +199,14 @@ async def test_entries_are_read_from_an_index_on(log: SqlAuditLog) -> None:
     assert [one.index for one in await log.entries(3, 10)] == [3, 4]
     assert [one.index for one in await log.entries(1, 2)] == [1, 2]
     assert list(await log.entries(5, 10)) == []
+
+
+async def test_a_gap_between_entries_is_not_read_over(log: SqlAuditLog, database: str) -> None:
+    await log.append([samples.record() for _ in range(5)])
+    write(database, delete(tables.entries).where(tables.entries.c.idx == 2))
+    with pytest.raises(AuditUnavailable):
+        await log.entries(0, 10)
+    assert [one.index for one in await log.entries(3, 10)] == [3, 4]
 
 
 async def test_a_log_that_went_back_behind_our_back_takes_nothing_more(log: SqlAuditLog, database: str) -> None:

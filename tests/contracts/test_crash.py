@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import orjson
+import pytest
 
 from adapters.sql.audit import open_audit_log
 from adapters.sql.store import open_store
@@ -32,11 +33,13 @@ async def kill_after(url: str, lines: int) -> list[list[str]]:
     return [line.split() for line in whole]
 
 
-async def test_what_was_acknowledged_survives_kill_9(database: str) -> None:
+@pytest.mark.parametrize("together", [1, 2], ids=["one", "two at once"])
+async def test_what_was_acknowledged_survives_kill_9(database: str, together: int) -> None:
     chance = random.Random(7)
     said: list[list[str]] = []
-    for _ in range(KILLS):
-        said += await kill_after(database, chance.randrange(1, 400))
+    for _ in range(KILLS // together):
+        for lines in await asyncio.gather(*(kill_after(database, chance.randrange(1, 400)) for _ in range(together))):
+            said += lines
     entries = {record_id: int(index) for kind, record_id, index in said if kind == "entry"}
     exchanges = {exchange_id: record_id for kind, exchange_id, record_id in said if kind == "exchange"}
     assert entries
