@@ -64,13 +64,17 @@ class Timestamping:
     async def run(self, stop: asyncio.Event) -> None:
         """Rounds until `stop`."""
         while not stop.is_set():
-            try:
-                await self.round()
-            except GatewayError as error:
-                self._failed(error, error.private or error.code)
-            except Exception as error:  # the boundary of the loop: a full disk, say; tried again
-                self._failed(error, "internal")
+            await self.attempt()
             await self._pause(stop)
+
+    async def attempt(self) -> None:
+        """A round whose trouble is told, and tried again later."""
+        try:
+            await self.round()
+        except GatewayError as error:
+            self._failed(error, error.private or error.code)
+        except Exception as error:  # the boundary of the loop
+            self._failed(error, "internal")
 
     async def round(self) -> None:
         """One look; a time-stamp when it is time for one. Raises what stands in the way."""
