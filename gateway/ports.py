@@ -355,6 +355,13 @@ class RecordTable(Protocol):
         """No more rows."""
 
 
+class SpooledTable(RecordTable, Protocol):
+    """A table that is kept aside, to be put into an `Archive` later."""
+
+    def chunks(self) -> Iterator[bytes]:
+        """Its bytes, after `close`."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExportedRow:
     """`condition`: of the private fields, see `compliance.opening`. `body`: the opened entry; None: nothing of it can
