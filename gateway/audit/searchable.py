@@ -50,7 +50,7 @@ def searchable(index: int, body: dict[str, Any], keyed: Keyed) -> Searchable:
             record=body["id"],
             actor=actor.get("participant"),
             client=actor.get("client"),
-            consent=consent["id"] if consent else None,
+            consent=consent["id"] if consent is not None else None,
             request=body.get("request"),
             outcome=body.get("outcome"),
             subject=body.get("subject"),
