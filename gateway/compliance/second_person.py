@@ -29,15 +29,19 @@ class SecondPerson:
     lifetime_seconds: float
     approvals: Approvals
 
+    def needs(self, asked: Request, approval: str | None) -> None:
+        """Raises ApprovalNeeded for an act that needs an approval and has none: before anything else is asked."""
+        if approval is None and asked.action in self.actions:
+            raise ApprovalNeeded(asked)
+
     async def agrees(self, asked: Request, approval: str | None, now: float) -> Approval | None:
         """The good approval of what is asked, used up from now on; None for an act that one person may do alone.
 
         Raises ApprovalNeeded without one, ApprovalRefused for one that does not fit or was used, AuditUnavailable.
         """
-        if asked.action not in self.actions:
+        self.needs(asked, approval)
+        if approval is None or asked.action not in self.actions:
             return None
-        if approval is None:
-            raise ApprovalNeeded(asked)
         found = checked(approval, asked, self.approvers, now, lifetime_seconds=self.lifetime_seconds)
         # A crash after this line uses the approval up without the act: asking again is the lesser evil.
         if not await self.approvals.spend(found.approval_id, now=now):

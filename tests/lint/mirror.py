@@ -30,6 +30,10 @@ COVERED: dict[str, tuple[str, str]] = {
     "adapters/sql/rows.py": _STORE,
     "adapters/sql/store.py": _STORE,
     "adapters/sql/subject_keys.py": ("tests/contracts/test_audit_acts.py", "keys live in the log's database"),
+    "gateway/cli/audit/second_person.py": (
+        "tests/unit/cli/audit/test_erase.py",
+        "tested by the commands that two people run",
+    ),
     "gateway/http/bank.py": ("tests/end_to_end/test_errors.py", "routes are tested through the real listener"),
     "gateway/http/partner.py": ("tests/end_to_end/test_partner.py", "routes are tested through the real listener"),
 }

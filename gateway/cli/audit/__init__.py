@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import typer
 
-from gateway.cli.audit import search, show, tail
+from gateway.cli.audit import erase, hold, prune, search, show, tail
+from gateway.cli.audit.prove import prove
 from gateway.cli.audit.query import QueryCommand
 from gateway.cli.audit.verify import verify
 
@@ -24,3 +25,7 @@ app.command()(verify)
 app.command(cls=QueryCommand, help=search.HELP)(search.search)
 app.command()(show.show)
 app.command(cls=QueryCommand, help=tail.HELP)(tail.tail)
+app.command()(prove)
+app.command(help=erase.HELP)(erase.erase)
+app.command(help=prune.HELP)(prune.prune)
+app.add_typer(hold.app, name="hold")

@@ -1,0 +1,143 @@
+"""`audit erase`: what becomes unreadable is said first, holds and second people stop it, and a repeat is no mistake."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import orjson
+import pytest
+import yaml
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+
+from gateway.cli.commands import run
+from gateway.compliance import approval
+from tests import samples
+from tests.unit.cli.audit.conftest import Append
+
+OWNER, OTHER = "a" * 64, "b" * 64
+KEY = Ed25519PrivateKey.from_private_bytes(b"\x09" * 32)
+
+
+@pytest.fixture
+def owners(append: Append) -> None:
+    append([samples.record(consent=samples.consent(subject=subject)) for subject in (OWNER, OTHER)])
+
+
+def erase(config: Path, *arguments: str, subject: str = OWNER, reason: str = "OWNER_REQUEST") -> int:
+    return run(
+        ["audit", "erase", "--config", str(config), "--subject", subject, "--reason", reason, "--yes", *arguments]
+    )
+
+
+def shown(config: Path, index: int, capsys: pytest.CaptureFixture[str]) -> str:
+    capsys.readouterr()
+    assert run(["audit", "show", str(index), "--config", str(config)]) == 0
+    return capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("owners")
+def test_what_becomes_unreadable_is_said_and_then_is(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert erase(config) == 0
+    out = capsys.readouterr().out
+    assert "1 entries are about them; 1 hold private fields" in out
+    assert "erased: the key is destroyed" in out
+    assert "erased" in shown(config, 0, capsys)
+    assert "d" * 64 in shown(config, 1, capsys)
+
+
+@pytest.mark.usefixtures("owners")
+def test_a_repeat_says_that_nothing_is_left(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    erase(config)
+    capsys.readouterr()
+    assert erase(config, "--json") == 0
+    found = orjson.loads(capsys.readouterr().out)
+    assert found == {"subject": OWNER, "erased": False, "entries": 2, "sealed": 1}
+
+
+@pytest.mark.usefixtures("owners")
+def test_without_a_yes_it_asks(
+    config: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("click.termui.visible_prompt_func", lambda _text: "n")
+    arguments = ["audit", "erase", "-c", str(config), "--subject", OWNER, "--reason", "OWNER_REQUEST"]
+    assert run(arguments) == 1
+    assert "d" * 64 in shown(config, 0, capsys)
+
+
+@pytest.mark.usefixtures("owners")
+def test_an_owner_is_named_by_id_and_no_output_repeats_it(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert erase(config, subject="canary-owner-7") == 0
+    captured = capsys.readouterr()
+    assert "0 entries are about them" in captured.out
+    assert "nothing to erase" in captured.out
+    assert "canary" not in captured.out + captured.err
+
+
+@pytest.mark.usefixtures("owners")
+def test_a_hold_stops_it(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    hold = ["audit", "hold", "add", "CASE-1", "-c", str(config), "--reason", "LITIGATION", "--subject", OWNER]
+    assert run(hold) == 0
+    assert erase(config) == 1
+    assert "a legal hold forbids it (CASE-1)" in capsys.readouterr().err
+    assert erase(config, subject=OTHER) == 0
+    assert run(["audit", "hold", "release", "CASE-1", "-c", str(config), "--reason", "CASE_CLOSED"]) == 0
+    assert erase(config) == 0
+
+
+@pytest.mark.parametrize("reason", ["she asked us", "lower", ""])
+def test_a_reason_is_a_code(config: Path, reason: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert erase(config, reason=reason) == 2
+    assert "--reason takes a code" in capsys.readouterr().err
+
+
+def for_two_people(config: Path) -> None:
+    public = KEY.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    (config.parent / "officer-2.pub.pem").write_bytes(public)
+    document = yaml.safe_load(config.read_bytes())
+    document["audit"]["second_person"] = {
+        "actions": ["erase"],
+        "approvers": [{"name": "officer-2", "public_key_file": "officer-2.pub.pem"}],
+    }
+    config.write_text(yaml.safe_dump(document))
+
+
+def approved(request: Path, out: Path) -> Path:
+    private = KEY.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    asked = approval.parse_request(request.read_bytes())
+    out.write_text(approval.approve(asked, "officer-2", private, asked.time, lifetime_seconds=3_600) + "\n")
+    return out
+
+
+@pytest.mark.usefixtures("owners")
+def test_two_people_erase_with_a_request_and_its_approval(
+    config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for_two_people(config)
+    request = tmp_path / "request.json"
+    assert erase(config, "--request-out", str(request)) == 2
+    assert "a second person must approve this" in capsys.readouterr().err
+    assert "d" * 64 in shown(config, 0, capsys)
+    approval_file = approved(request, tmp_path / "approval.jws")
+    assert erase(config, "--approval", str(approval_file)) == 0
+    assert "erased" in shown(config, 0, capsys)
+    assert erase(config, "--approval", str(approval_file)) == 2
+    assert "the approval was used before" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("owners")
+def test_an_approval_of_another_erasure_is_refused(
+    config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for_two_people(config)
+    request = tmp_path / "request.json"
+    erase(config, "--request-out", str(request))
+    approval_file = approved(request, tmp_path / "approval.jws")
+    assert erase(config, "--approval", str(approval_file), subject=OTHER) == 2
+    assert "the approval is not accepted" in capsys.readouterr().err
+    assert "d" * 64 in shown(config, 1, capsys)
+
+
+def test_an_approval_that_cannot_be_read_is_said(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert erase(config, "--approval", str(config.parent / "absent.jws")) == 2
+    assert "cannot be read" in capsys.readouterr().err
