@@ -79,17 +79,15 @@ class TileDirectory:
 
     def _write(self, files: Sequence[tuple[Path, bytes]]) -> None:
         suffix = f".{os.urandom(6).hex()}{_UNFINISHED}"
-        unfinished: list[Path] = []
+        unfinished = [place.with_name(f".{place.name}{suffix}") for place, _ in files]
         touched: dict[Path, None] = {}
         with _translated(self.folder):
             try:
-                for place, data in files:
+                for place, _ in files:
                     self._make_folder(place.parent, touched)
-                    other = place.with_name(f".{place.name}{suffix}")
-                    unfinished.append(other)
-                    _write_synced(other, data)
+                _write_synced([(other, data) for other, (_, data) in zip(unfinished, files, strict=True)])
                 # A name appears only when what it names is on disk, and is promised only when the name is, too.
-                for (place, _), other in zip(files, unfinished, strict=True):
+                for other, (place, _) in zip(unfinished, files, strict=True):
                     other.rename(place)
                 for folder in touched:
                     _sync_folder(folder)
@@ -157,15 +155,29 @@ class TileDirectory:
         return self.folder / path
 
 
-def _write_synced(place: Path, data: bytes) -> None:
+def _written(place: Path, data: bytes) -> int:
+    """A new file with these bytes, open and not synced yet."""
     descriptor = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
     try:
         rest = memoryview(data)
         while rest:
             rest = rest[os.write(descriptor, rest) :]
-        os.fdatasync(descriptor)
-    finally:
+    except BaseException:
         os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _write_synced(files: Sequence[tuple[Path, bytes]]) -> None:
+    """All written before the first is synced: one commit of the file system's journal then serves many."""
+    with contextlib.ExitStack() as opened:
+        descriptors = []
+        for place, data in files:
+            descriptor = _written(place, data)
+            opened.callback(os.close, descriptor)
+            descriptors.append(descriptor)
+        for descriptor in descriptors:
+            os.fdatasync(descriptor)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -23,6 +23,7 @@ from gateway.ports import AuditLog, Clock, Cosigners, Head, LogReader, TileStore
 
 AT_START_ENTRIES_MAX = 65_536  # a second's work; a folder that is made anew must not hold up the service
 PAUSE_SECONDS_MAX = 30.0  # between tries that fail
+PAUSE_SHARE_MIN = 0.2  # of the interval, however long a round took: commits get their turn
 _REMOVED_AT_ONCE = 1_024
 
 
@@ -113,11 +114,13 @@ class Publisher:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Rounds until `stop`, and one more: what was appended before it is published."""
-        last = False
+        last, took = False, 0.0
         while not last:
-            await self._pause(stop)
+            await self._pause(stop, took)
             last = stop.is_set()
+            began = self._clock.monotonic()
             await self.attempt()
+            took = self._clock.monotonic() - began
 
     async def attempt(self) -> None:
         """One round. Never raises for what goes wrong in it: that is an alarm, and the next round tries again."""
@@ -242,8 +245,12 @@ class Publisher:
                 self._store.remove(paths[start : start + _REMOVED_AT_ONCE])
         self._removed = head.pruned
 
-    async def _pause(self, stop: asyncio.Event) -> None:
-        seconds = min(self._interval * 2 ** min(self._failures, 10), max(PAUSE_SECONDS_MAX, self._interval))
+    async def _pause(self, stop: asyncio.Event, took: float) -> None:
+        """From the beginning of one round to that of the next: the interval; longer after rounds that failed."""
+        if self._failures:
+            seconds = min(self._interval * 2 ** min(self._failures, 10), max(PAUSE_SECONDS_MAX, self._interval))
+        else:
+            seconds = max(self._interval - took, self._interval * PAUSE_SHARE_MIN)
         try:
             async with asyncio.timeout(seconds):
                 await stop.wait()

@@ -22,7 +22,7 @@ class Publish(Section):
     """Where checkpoint, tiles and entry bundles (C2SP tlog-tiles) are written; made when it is not there. Back it up:
     time-stamps cannot be made again."""
     interval_seconds: Annotated[float, Field(ge=0.05, le=60)] = 0.5
-    """Pause between checkpoints."""
+    """Time from one checkpoint to the next."""
     refuse_after_seconds: Patience = 0
     """Age of the oldest record that no checkpoint covers, after which new questions are refused; 0: never."""
     http: PublishHttp | None = None
