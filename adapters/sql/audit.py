@@ -63,7 +63,8 @@ async def open_audit_log(
 
 
 class SqlAuditLog:
-    """See `ports.AuditLog`, `LogReader`, `SubjectKeys`, `Pruning`, `Recovery`, `Cursors`; used from one event loop."""
+    """See `ports`: `AuditLog`, `LogReader`, `SubjectKeys`, `Pruning`, `Recovery`, `Cursors`, `Approvals`; used from one
+    event loop."""
 
     def __init__(
         self,
@@ -172,7 +173,7 @@ class SqlAuditLog:
     async def holds(self) -> Sequence[Hold]:
         return await self._read(log_acts.holds)
 
-    # --- Pruning, Recovery, Cursors -----------------------------------------------------------------------------
+    # --- Pruning, Recovery, Cursors, Approvals ------------------------------------------------------------------
 
     async def prune(self, below: int, record: Record) -> int:
         dropped: int = await self._writes.run(partial(log_acts.prune, below=below, record=record))
@@ -187,6 +188,10 @@ class SqlAuditLog:
 
     async def set_cursor(self, name: str, following: int) -> None:
         await self._writes.run(partial(log_acts.set_cursor, name=name, following=following))
+
+    async def spend(self, approval_id: str, *, now: float) -> bool:
+        fresh: bool = await self._writes.run(partial(log_acts.spend, approval_id=approval_id, now=now))
+        return fresh
 
     async def _empty_pruned(self) -> None:
         if await self._read(log_acts.to_be_emptied):

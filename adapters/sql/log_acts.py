@@ -18,7 +18,7 @@ from gateway.ports import Hold
 
 EMPTIED_AT_ONCE = 2_048  # entries, so that those who append wait for milliseconds only
 
-_head, _holds, _cursors = tables.head.c, tables.holds.c, tables.cursors.c
+_head, _holds, _cursors, _approvals = tables.head.c, tables.holds.c, tables.cursors.c, tables.approvals.c
 
 _TO_BE_EMPTIED = select(_head.id).where(_head.emptied < _head.pruned)
 _NEXT = select(_cursors.next).where(_cursors.name == bindparam("of_name"))
@@ -122,6 +122,15 @@ def set_cursor(turn: LogTurn, name: str, following: int) -> None:
     moved = turn.connection.execute(update(tables.cursors).where(_cursors.name == name).values(next=following))
     if moved.rowcount == 0:
         turn.connection.execute(insert(tables.cursors), {"name": name, "next": following})
+
+
+def spend(turn: LogTurn, approval_id: str, now: float) -> bool:
+    """See `ports.Approvals`. Without a record: that of the act which was approved names the approval."""
+    _require_fit(tables.approvals, approval_id=approval_id)
+    if turn.connection.scalar(select(exists().where(_approvals.approval_id == approval_id))):
+        return False
+    turn.connection.execute(insert(tables.approvals), {"approval_id": approval_id, "used_at": now})
+    return True
 
 
 def _require_fit(table: Table, **texts: str) -> None:

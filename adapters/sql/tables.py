@@ -168,3 +168,10 @@ cursors = Table(
     Column("name", String(128), primary_key=True),  # of a follower
     Column("next", BigInteger, nullable=False),  # index of the entry that it has not dealt with yet
 )
+
+approvals = Table(
+    "approvals",
+    audit,
+    Column("approval_id", _Id, primary_key=True),  # the nonce of the request that was approved
+    Column("used_at", Double, nullable=False),
+)

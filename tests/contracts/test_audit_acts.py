@@ -1,4 +1,4 @@
-"""The contracts of `ports.SubjectKeys`, `Pruning`, `Recovery` and `Cursors`, on every database."""
+"""The contracts of `ports.SubjectKeys`, `Pruning`, `Recovery`, `Cursors` and `Approvals`, on every database."""
 
 from __future__ import annotations
 
@@ -361,4 +361,14 @@ async def test_a_follower_finds_its_place_again(log: SqlAuditLog, opener: Opener
     await log.set_cursor("other", 1)
     async with opener() as again:
         assert (await again.cursor("siem"), await again.cursor("other")) == (9, 1)
+    assert (await log.head()).size == 0
+
+
+async def test_an_approval_is_used_once_whichever_process_is_first(log: SqlAuditLog, opener: Opener) -> None:
+    async with opener() as other:
+        used = await asyncio.gather(*(process.spend("1" * 32, now=1.5) for process in (log, other, log, other)))
+        assert sorted(used) == [False, False, False, True]
+        assert await other.spend("2" * 32, now=1.5)
+    async with opener() as again:
+        assert not await again.spend("2" * 32, now=2.5)
     assert (await log.head()).size == 0
