@@ -14,8 +14,9 @@ from typing import Protocol
 from adapters.keys.log_key import log_signers
 from adapters.sql.audit import SqlAuditLog
 from adapters.tiles.directory import TileDirectory
+from gateway.app.attestation import open_attestation
 from gateway.followers.guard import GuardedAuditLog, patience
-from gateway.followers.publisher import Nobody, Publisher
+from gateway.followers.publisher import Publisher
 from gateway.observe.audit import ObservedAuditLog
 from gateway.observe.logs import Log
 from gateway.observe.metrics import Metrics
@@ -48,29 +49,33 @@ async def open_trail(
     settings: Audit, entries: SqlAuditLog, *, clock: Clock, metrics: Metrics, log: Log
 ) -> AsyncIterator[Trail]:
     """Before anything is appended: what was published is compared with the log. Raises HistoryRefused, EntriesDamaged,
-    KeyFileRefused, AuditUnavailable."""
+    KeyFileRefused, AuditUnavailable, and what `open_attestation` raises."""
     observed = ObservedAuditLog(entries, metrics=metrics, clock=clock)
     files = TileDirectory(settings.publish.dir)
-    publisher = Publisher(
-        reader=entries,
-        store=files,
-        log=observed,
-        signers=log_signers(settings.origin, [settings.signing_key_file, *settings.also_signing_key_files]),
-        cosigners=Nobody(),
-        clock=clock,
-        interval_seconds=settings.publish.interval_seconds,
-        observer=ObservedPublication(metrics, log),
-    )
-    metrics.audit_published_lag.set_function(publisher.coverage.lag_seconds)
-    limits = [patience(publisher.coverage.lag_seconds, settings.publish.refuse_after_seconds)]
-    try:
-        await publisher.start()
-        yield Trail(
+    async with open_attestation(settings, entries, files, clock=clock, metrics=metrics, log=log) as attestation:
+        publisher = Publisher(
+            reader=entries,
+            store=files,
             log=observed,
-            audit=GuardedAuditLog(observed, limits=limits, acknowledged=publisher.coverage.acknowledged),
-            publication=publisher,
-            files=files,
-            followers=(publisher,),
+            signers=log_signers(settings.origin, [settings.signing_key_file, *settings.also_signing_key_files]),
+            cosigners=attestation.cosigners,
+            clock=clock,
+            interval_seconds=settings.publish.interval_seconds,
+            observer=ObservedPublication(metrics, log),
         )
-    finally:
-        files.unlock()
+        metrics.audit_published_lag.set_function(publisher.coverage.lag_seconds)
+        limits = [
+            patience(publisher.coverage.lag_seconds, settings.publish.refuse_after_seconds),
+            *attestation.limits,
+        ]
+        try:
+            await publisher.start()
+            yield Trail(
+                log=observed,
+                audit=GuardedAuditLog(observed, limits=limits, acknowledged=publisher.coverage.acknowledged),
+                publication=publisher,
+                files=files,
+                followers=(publisher, *attestation.followers),
+            )
+        finally:
+            files.unlock()

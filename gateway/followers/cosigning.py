@@ -59,31 +59,30 @@ class Cosigning:
         *,
         quorum: int,
         timeout_seconds: float,
-        refuse_after_seconds: float,
         store: TileStore,
         clock: Clock,
         observer: Observer,
     ) -> None:
-        """`quorum` counts keys. `refuse_after_seconds`: 0 is never."""
+        """`quorum` counts keys."""
         self._standings = [_Standing(witness=one) for one in witnesses]
         self._quorum = quorum
         self._timeout = timeout_seconds
-        self._refuse_after = refuse_after_seconds
         self._store, self._clock, self._observer = store, clock, observer
         self._missed_since: float | None = None  # monotonic
         self._newest: bytes | None = None  # the newest checkpoint with its quorum, with those lines
+        self._text = ""  # of the checkpoint that was asked for last
+        self._lines: dict[bytes, tuple[str, ...]] = {}  # on it, by key
 
     def lag_seconds(self) -> float:
         """How long the newest checkpoints have been without a quorum; 0 while they have one."""
         return 0.0 if self._missed_since is None else max(self._clock.monotonic() - self._missed_since, 0.0)
 
-    def within_limit(self) -> bool:
-        return not self._refuse_after or self.lag_seconds() <= self._refuse_after
-
     def incomplete(self) -> bool:
         return self._missed_since is not None and bool(self._due())
 
     async def cosign(self, note: str, head: Checkpoint, node: Node) -> Sequence[str]:
+        if head.text != self._text:
+            self._text, self._lines = head.text, {}
         answers: list[tuple[_Standing, Cosigned | NotCosigned]] = []
 
         async def ask(standing: _Standing) -> None:
@@ -101,16 +100,14 @@ class Cosigning:
         except TimeoutError:
             late = [one for one in asked if all(one is not standing for standing, _ in answers)]
             answers += [(one, NotCosigned(reason="timeout")) for one in late]
-        lines: list[str] = []
-        keys: set[bytes] = set()
         for standing, answer in answers:
             if isinstance(answer, Cosigned):
                 self._well(standing)
-                lines += answer.lines if standing.witness.public not in keys else ()
-                keys.add(standing.witness.public)
+                self._lines.setdefault(standing.witness.public, answer.lines)
             else:
                 self._failed(standing, answer)
-        await self._count(len(keys), (note + "".join(lines)).encode())
+        lines = [line for each in self._lines.values() for line in each]
+        await self._count(len(self._lines), (note + "".join(lines)).encode())
         return lines
 
     async def seen(self, checkpoint: bytes) -> None:
@@ -123,8 +120,9 @@ class Cosigning:
             self._missed_since = self._clock.monotonic() - age
 
     def _due(self) -> list[_Standing]:
+        """Who did not cosign that checkpoint yet, and may be asked now."""
         now = self._clock.monotonic()
-        return [one for one in self._standings if one.ask_at <= now]
+        return [one for one in self._standings if one.ask_at <= now and one.witness.public not in self._lines]
 
     async def _count(self, keys: int, cosigned: bytes) -> None:
         if keys >= self._quorum:

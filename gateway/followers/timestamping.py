@@ -38,14 +38,11 @@ class Timestamping:
         reader: LogReader,
         *,
         interval_seconds: float,
-        refuse_after_seconds: float,
         clock: Clock,
         observer: Observer,
     ) -> None:
-        """`refuse_after_seconds`: 0 is never."""
         self._authority, self._store, self._reader = authority, store, reader
         self._interval = interval_seconds
-        self._refuse_after = refuse_after_seconds
         self._clock, self._observer = clock, observer
         self._stamped: int | None = None  # None: the folder was not looked at yet
         self._listed_at = 0.0  # monotonic, as the next
@@ -57,9 +54,6 @@ class Timestamping:
     def lag_seconds(self) -> float:
         """The age of the oldest entry that no time-stamp covers; 0 when all are covered."""
         return 0.0 if self._oldest is None else max(self._clock.now() - self._oldest[1], 0.0)
-
-    def within_limit(self) -> bool:
-        return not self._refuse_after or self.lag_seconds() <= self._refuse_after
 
     async def run(self, stop: asyncio.Event) -> None:
         """Rounds until `stop`."""
