@@ -124,9 +124,11 @@ class Bank:
         digests: list[dict[str, str]],
         voucher: str | None = None,
         wait_seconds: int | None = None,
+        covered: bool = False,
         key: str | None = None,
     ) -> Reply:
-        """Is this document genuine? `consent` is the CDI Consent object that covers the question."""
+        """Is this document genuine? `consent` is the CDI Consent object that covers the question; `covered`: the answer
+        is wanted when a published checkpoint covers it."""
         scope = {"scopeType": consent["scope"]["scopeType"], "documentType": consent["scope"]["documentType"]}
         if voucher is not None:
             scope["udr"] = voucher
@@ -136,14 +138,25 @@ class Bank:
             "purpose": consent["purpose"],
             "document": {"issuerId": consent["dataProviderId"], "digests": digests},
         }
-        headers = {} if wait_seconds is None else {"Prefer": f"wait={wait_seconds}"}
         return await self.call(
-            "POST", "/cdi/v1/data-requests", token=token, json=body, key=key or str(uuid.uuid4()), headers=headers
+            "POST",
+            "/cdi/v1/data-requests",
+            token=token,
+            json=body,
+            key=key or str(uuid.uuid4()),
+            headers=_prefer(wait_seconds, covered=covered),
         )
 
-    async def data_request(self, data_request_id: str, *, token: str, wait_seconds: int | None = None) -> Reply:
-        headers = {} if wait_seconds is None else {"Prefer": f"wait={wait_seconds}"}
-        return await self.call("GET", f"/cdi/v1/data-requests/{data_request_id}", token=token, headers=headers)
+    async def data_request(
+        self, data_request_id: str, *, token: str, wait_seconds: int | None = None, covered: bool = False
+    ) -> Reply:
+        path = f"/cdi/v1/data-requests/{data_request_id}"
+        return await self.call("GET", path, token=token, headers=_prefer(wait_seconds, covered=covered))
+
+    async def proof(self, data_request_id: str, *, token: str, wait_seconds: int | None = None) -> Reply:
+        """The tlog-proof of the outcome's record: 200 and text, or 202 while no checkpoint covers it."""
+        path = f"/cdi/v1/data-requests/{data_request_id}/proof"
+        return await self.call("GET", path, token=token, headers=_prefer(wait_seconds))
 
     async def revoke_consent(self, consent_id: str, *, token: str, reason: str = "OTHER") -> Reply:
         return await self.call(
@@ -200,6 +213,13 @@ def authorization_detail(consent: Mapping[str, Any]) -> dict[str, Any]:
         "purpose": consent["purpose"],
         "expireTime": consent["expireTime"],
     }
+
+
+def _prefer(wait_seconds: int | None, *, covered: bool = False) -> dict[str, str]:
+    preferred = [] if wait_seconds is None else [f"wait={wait_seconds}"]
+    if covered:
+        preferred.append("covered")
+    return {"Prefer": ", ".join(preferred)} if preferred else {}
 
 
 def _bearer(token: str) -> dict[str, str]:

@@ -71,6 +71,7 @@ def walk_through(
             f'{curl} -H "Authorization: Bearer $CTOKEN" -H "Prefer: wait=5" {key} {json_field} '
             f"-d {_quoted(question)} {bank}/cdi/v1/data-requests",
         ),
+        *_evidence_of_the_outcome(description, directory, curl=curl, program=program),
         (
             "hash a document at the gateway",
             f"{curl} -H \"Authorization: Bearer $TOKEN\" -H 'Content-Type: application/octet-stream' "
@@ -79,6 +80,27 @@ def walk_through(
         ("what happened since", f'{curl} -H "Authorization: Bearer $TOKEN" "{bank}/cdi/v1/notices?after=0"'),
         ("the platform has an outage", f'curl -s -X PUT -d \'{{"mode": "outage"}}\' {control}/faults'),
         ("what the platform was asked", f'curl -s "{control}/journal?after=0"'),
+    ]
+
+
+def _evidence_of_the_outcome(
+    description: Mapping[str, Any], directory: str, *, curl: str, program: str
+) -> list[tuple[str, str]]:
+    """What a bank keeps of an outcome, and how it shows it later, with no gateway at hand."""
+    request = f"{description['listeners']['bank']}/cdi/v1/data-requests/$REQUEST"
+    authorised = f'{curl} -H "Authorization: Bearer $TOKEN"'
+    receipt = r"""sed -E 's/.*"receipt":"([^"]+)".*/\1/'"""
+    return [
+        (
+            "keep the receipt, and the proof that the outcome is on record",
+            f"REQUEST=…  # the dataRequestId\n{authorised} {request} | {receipt} > receipt.jws\n"
+            f'{authorised} -H "Prefer: wait=5" {request}/proof > proof.txt',
+        ),
+        (
+            "check both offline",
+            f"{program} audit prove --check proof.txt --receipt receipt.jws "
+            f"--key {shlex.quote(description['audit']['vkey'])} --jwks {directory}/{description['reports']['jwks']}",
+        ),
     ]
 
 

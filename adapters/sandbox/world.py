@@ -22,7 +22,7 @@ from adapters.sandbox.clock import WallClock
 from adapters.sandbox.commands import write_client_scripts
 from adapters.sandbox.configuration import AUDIT_LOG, Plan, write_configuration
 from adapters.sandbox.control_client import ControlClient
-from adapters.sandbox.credentials import Credentials, log_verifier_key, witness_verifier_key
+from adapters.sandbox.credentials import REPORT_KEY, Credentials, log_verifier_key, witness_verifier_key
 from adapters.sandbox.files import write_public
 from adapters.sandbox.samples import SAMPLES, write_samples
 from adapters.sandbox.serving import client_context
@@ -279,6 +279,7 @@ class World:
                 "token": f"https://localhost:{ports.token}/oauth/token",
                 "approvals": f"https://localhost:{ports.consent}/approvals",
             },
+            "reports": {"jwks": f"pki/{REPORT_KEY}.jwks.json"},
             "audit": self._describe_audit(),
             "config": "gateway.yaml",
         }

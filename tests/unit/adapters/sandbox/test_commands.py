@@ -26,6 +26,8 @@ DESCRIPTION: dict[str, Any] = {
         }
     ],
     "platform": {"control": "http://localhost:9080"},
+    "reports": {"jwks": "pki/reports.jwks.json"},
+    "audit": {"vkey": "localhost/log+0123abcd+AQ=="},
 }
 
 
@@ -43,6 +45,16 @@ def test_the_bodies_are_json_of_the_api() -> None:
     words = shlex.split(commands["is the document genuine?"])
     body = orjson.loads(words[words.index("-d") + 1])
     assert (body["consentId"], body["dataScope"]["udr"]) == ("$CONSENT", "VOUCHER")
+
+
+def test_the_receipt_is_cut_out_of_the_answer(tmp_path: Path) -> None:
+    command = dict(walk_through(Path("sandbox"), DESCRIPTION, now=0))[
+        "keep the receipt, and the proof that the outcome is on record"
+    ]
+    cut = next(part for part in command.split("|") if "sed" in part)
+    answer = b'{"status":"DataRequestDataShared","receipt":"e30.e30.c2ln","createTime":{"t":1}}'
+    subprocess.run(["sh", "-c", cut.partition("\n")[0]], input=answer, cwd=tmp_path, check=True)
+    assert (tmp_path / "receipt.jws").read_bytes().strip() == b"e30.e30.c2ln"
 
 
 def test_each_client_has_a_script(tmp_path: Path) -> None:
