@@ -13,6 +13,7 @@ from pathlib import Path
 
 SOURCES = ("gateway", "adapters", "schemas")
 
+_SEARCH = ("tests/contracts/test_search_index.py", "one part of the index, tested whole by the port's contract")
 _STORE = ("tests/contracts/test_store.py", "one part of the SQL store, tested whole by the port's contract")
 _LOG = ("tests/contracts/test_audit_log.py", "one part of the SQL log, tested whole by the port's contract")
 
@@ -28,6 +29,9 @@ COVERED: dict[str, tuple[str, str]] = {
     "adapters/sql/log_turn.py": _LOG,
     "adapters/sql/queries.py": _STORE,
     "adapters/sql/rows.py": _STORE,
+    "adapters/sql/search_index.py": _SEARCH,
+    "adapters/sql/search_query.py": _SEARCH,
+    "adapters/sql/search_tables.py": _SEARCH,
     "adapters/sql/store.py": _STORE,
     "adapters/sql/subject_keys.py": ("tests/contracts/test_audit_acts.py", "keys live in the log's database"),
     "gateway/cli/audit/second_person.py": (
