@@ -24,6 +24,7 @@ from gateway.errors import UpstreamUnavailable
 
 PORT = 6514  # RFC 5425 §4.1
 _LOOK_SECONDS = 0.002
+_SETTLE_SECONDS = 0.5
 _RECORD_BYTES = 16 * 1024
 
 
@@ -80,11 +81,15 @@ class SyslogTls:
         try:
             plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             plain.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-            self._connection = self._ssl_context.wrap_socket(plain, server_hostname=self._host)
+            connection = self._ssl_context.wrap_socket(plain, server_hostname=self._host)
         except OSError:
             plain.close()
             raise
-        return self._connection
+        self._connection = connection
+        # In TLS 1.3 a client is done before the server has looked at its certificate (RFC 8446 §4.4). What is written
+        # before a refusal would look as if it had arrived; the server's first word, mostly a ticket, ends the wait.
+        _look(connection, _SETTLE_SECONDS)
+        return connection
 
     def _disconnect(self) -> None:
         connection, self._connection = self._connection, None
