@@ -76,37 +76,52 @@ def entry(record: Record, origin: Origin, seal: Seal) -> bytes:
 
     Raises ValueError above ENTRY_BYTES_MAX, and for a document of nobody, which could never be erased.
     """
-    if record.document is not None and record.about is None:
+    subject = record.about
+    if record.document is not None and subject is None:
         raise ValueError("an audit entry with a document needs its subject")
     body: dict[str, Any] = {
         "v": 1,
         "id": record.record_id,
-        "time": datetime.fromtimestamp(record.time, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z"),
+        "time": _time(record.time),
         "type": record.type,
-        "direction": record.direction.value if record.direction else None,
-        "actor": _actor(record.actor) if record.actor else None,
-        "counterparty": record.counterparty,
-        "interaction": record.interaction,
-        "request": record.request,
-        "consent": _consent(record.consent) if record.consent else None,
-        "subject": record.about,
-        "document": _document(record.document, record.document_type) if record.document else None,
-        "outcome": record.outcome,
-        "reason": record.reason,
-        "evidence": record.evidence,
-        "latencyMs": record.latency_ms,
-        "attempts": record.attempts,
-        "count": record.count,
-        "facts": dict(record.facts) if record.facts else None,
         "software": origin.software,
         "schema": origin.schema,
         "config": origin.config,
         "retention": record.retention or retention_class(record.type),
     }
-    data = canonical(sealed({key: value for key, value in body.items() if value is not None}, seal))
+    if record.actor is not None:
+        body["actor"] = _actor(record.actor)
+    if record.direction is not None:
+        body["direction"] = record.direction.value
+    if record.consent is not None:
+        body["consent"] = _consent(record.consent)
+    if record.document is not None:
+        body["document"] = _document(record.document, record.document_type)
+    if record.facts:
+        body["facts"] = dict(record.facts)
+    for name, value in (
+        ("subject", subject),
+        ("counterparty", record.counterparty),
+        ("interaction", record.interaction),
+        ("request", record.request),
+        ("outcome", record.outcome),
+        ("reason", record.reason),
+        ("evidence", record.evidence),
+        ("latencyMs", record.latency_ms),
+        ("attempts", record.attempts),
+        ("count", record.count),
+    ):
+        if value is not None:
+            body[name] = value
+    data = canonical(sealed(body, seal))
     if len(data) > ENTRY_BYTES_MAX:
         raise ValueError("audit entry above its limit")
     return data
+
+
+def _time(seconds: float) -> str:
+    """RFC 3339, UTC, microseconds."""
+    return f"{datetime.fromtimestamp(seconds, UTC).isoformat(timespec='microseconds')[:-6]}Z"
 
 
 def _actor(actor: Actor) -> dict[str, Any]:

@@ -8,17 +8,25 @@ order agree. Floats and other keys are refused rather than written almost right.
 from __future__ import annotations
 
 import hashlib
+from types import NoneType
 from typing import Any
 
 import orjson
 
-_INTEGER_MAX = 2**53 - 1
+_OPTIONS = orjson.OPT_SORT_KEYS | orjson.OPT_STRICT_INTEGER  # the latter refuses what is beyond ±(2^53-1)
+_SCALARS = frozenset({str, int, bool, NoneType})
 
 
 def canonical(value: Any) -> bytes:
     """The RFC 8785 bytes. Raises ValueError for what this subset does not hold (floats, huge integers)."""
-    _check(value)
-    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+    _check_values(value)
+    try:
+        data = orjson.dumps(value, option=_OPTIONS)
+    except TypeError as error:  # also of keys that are no strings, and of lone surrogates
+        raise ValueError(f"no canonical form here: {error}") from error
+    if not data.isascii():
+        _check_keys(value)
+    return data
 
 
 def canonical_sha256(value: Any) -> str:
@@ -26,20 +34,25 @@ def canonical_sha256(value: Any) -> str:
     return hashlib.sha256(canonical(value)).hexdigest()
 
 
-def _check(value: Any) -> None:
+def _check_values(value: Any) -> None:
     kind = type(value)
-    if kind is dict:
-        for key, item in value.items():
-            if type(key) is not str or (not key.isascii() and max(key) > "\uffff"):
-                raise ValueError("object key outside the supported set")
+    if kind is dict or kind is list or kind is tuple:
+        items = value.values() if kind is dict else value
+        if _SCALARS.issuperset(map(type, items)):  # most are such: this is on the way of every signature and record
+            return
+        for item in items:
             if type(item) is not str:
-                _check(item)
-    elif kind is list or kind is tuple:
-        for item in value:
-            if type(item) is not str:
-                _check(item)
-    elif kind is int:
-        if not -_INTEGER_MAX <= value <= _INTEGER_MAX:
-            raise ValueError("integer outside the I-JSON range")
-    elif kind is not bool and value is not None and not isinstance(value, str):  # a StrEnum is a string
+                _check_values(item)
+    elif kind not in _SCALARS and not isinstance(value, str):  # a StrEnum is a string
         raise ValueError(f"{kind.__name__} has no canonical form here")
+
+
+def _check_keys(value: Any) -> None:
+    if isinstance(value, dict):
+        for key, item in value.items():
+            if not key.isascii() and max(key) > "\uffff":
+                raise ValueError("object key outside the supported set")
+            _check_keys(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            _check_keys(item)
