@@ -22,6 +22,8 @@ import orjson
 import pytest
 import pytest_asyncio
 
+from gateway.app.desk import open_desk
+from gateway.compliance.opening import Condition, open_stored
 from tests.end_to_end.stage import Stage, bearer, request, staged
 from tests.fakes_edge import Client
 
@@ -168,6 +170,10 @@ async def plant_successes(stage: Stage, canaries: Field, client: Client) -> None
     asked = question(consent, digests, voucher)
     shared = (await post(DATA_REQUESTS, "data request", orjson.dumps(asked), with_token=consent_token)).json()
     assert shared["verification"]["outcome"] == "MATCH"
+    proved = request(
+        "GET", f"{DATA_REQUESTS}/{shared['dataRequestId']}/proof", bearer(token), *free_fields(canaries, "proof")
+    )
+    assert (await canaries.send(client, proved)).status == 200
     unknown = canaries.canary("voucher: of nobody")
     asked = question(consent, digests, unknown)
     answer = await post(DATA_REQUESTS, "unknown voucher", orjson.dumps(asked), with_token=consent_token)
@@ -206,7 +212,16 @@ async def plant_successes(stage: Stage, canaries: Field, client: Client) -> None
         "consent id": consent["consentId"],
         "data request id": shared["dataRequestId"],
         "digest": digests[0]["value"],
+        "evidence id": stage.sample["evidenceId"],
+        # It is in what a bank gets as a claim of the signed receipt, and in no other way.
+        "record id": claims_of(shared["receipt"])["jti"],
     }
+
+
+def claims_of(receipt: str) -> dict[str, Any]:
+    payload = receipt.split(".")[1]
+    claims: dict[str, Any] = orjson.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    return claims
 
 
 async def plant_refusals(stage: Stage, canaries: Field) -> None:
@@ -302,6 +317,15 @@ def written(folder: Path) -> Iterator[tuple[str, bytes]]:
                     )
 
 
+async def opened_entries(config: Path) -> bytes:
+    """The audit log as those read it who have the keys: what is sealed in its entries is no hiding place."""
+    async with open_desk(config) as desk:
+        stored = [entry async for entry in desk.audit.read()]
+        opened = await open_stored(desk.audit, stored)
+    assert {entry.condition for entry in opened} == {Condition.OPEN}
+    return b"\n".join(orjson.dumps(entry.body) for entry in opened)
+
+
 def _row(row: tuple[Any, ...]) -> bytes:
     return b"\t".join(value if isinstance(value, bytes) else str(value).encode() for value in row)
 
@@ -321,6 +345,7 @@ async def canaries(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Fi
         canaries.seen["platform/ journal"] = orjson.dumps(await stage.world.control.journal())
         await stage.world.stop_gateway()
         canaries.seen |= await asyncio.to_thread(lambda: dict(written(stage.folder)))
+        canaries.seen["opened entries"] = await opened_entries(stage.folder / "gateway.yaml")
         canaries.seen["answers"] = b"\n".join(canaries.answers)
         yield canaries
 
@@ -331,10 +356,27 @@ def test_what_is_no_secret_is_found_where_it_belongs(canaries: Field) -> None:
         canaries.known["consent id"]
     )
     assert {"data/gateway.db: exchanges", "data/audit.db: entries"} <= canaries.where(canaries.known["data request id"])
-    assert {"platform/ journal", "data/audit.db: entries"} <= canaries.where(canaries.known["digest"])
+    assert {"platform/ journal", "opened entries"} <= canaries.where(canaries.known["digest"])
+    assert {"answers", "data/gateway.db: exchanges", "data/audit.db: entries"} <= canaries.where(
+        canaries.known["record id"]
+    )
     assert {"logs/gateway.log", "running: logs/gateway.log"} <= canaries.where("request.done")
     assert "/metrics" in canaries.where("cdi_requests_total")
     assert any(place.startswith("running: data/") and place.endswith("-wal") for place in canaries.seen)
+
+
+@pytest.mark.parametrize("private", ["digest", "evidence id"])
+def test_what_leads_to_a_document_is_nowhere_in_the_log_as_it_is_kept_and_published(
+    canaries: Field, private: str
+) -> None:
+    kept = {
+        place
+        for place in canaries.seen
+        if place.removeprefix("running: ").startswith(("data/audit.db", "data/audit-index.db", "audit/"))
+    }
+    assert any("audit/log/tile/entries/" in place for place in kept)
+    assert "data/audit.db: entries" in kept
+    assert kept & canaries.where(canaries.known[private]) == set()
 
 
 @pytest.mark.parametrize(
