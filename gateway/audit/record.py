@@ -99,7 +99,7 @@ def entry(record: Record, origin: Origin, seal: Seal) -> bytes:
         body["document"] = _document(record.document, record.document_type)
     if record.facts:
         body["facts"] = dict(record.facts)
-    for name, value in (
+    known = (
         ("subject", subject),
         ("counterparty", record.counterparty),
         ("interaction", record.interaction),
@@ -110,9 +110,8 @@ def entry(record: Record, origin: Origin, seal: Seal) -> bytes:
         ("latencyMs", record.latency_ms),
         ("attempts", record.attempts),
         ("count", record.count),
-    ):
-        if value is not None:
-            body[name] = value
+    )
+    body |= {name: value for name, value in known if value is not None}
     data = canonical(sealed(body, seal))
     if len(data) > ENTRY_BYTES_MAX:
         raise ValueError("audit entry above its limit")
