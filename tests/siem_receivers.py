@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 
 import trustme
 from aiohttp import web
@@ -49,8 +49,11 @@ class SyslogServer:
         self._writers: set[asyncio.StreamWriter] = set()
 
     async def received(self, count: int) -> Sequence[bytes]:
+        return await self.until(lambda: len(self.messages) >= count)
+
+    async def until(self, holds: Callable[[], bool]) -> Sequence[bytes]:
         async with asyncio.timeout(30):
-            while len(self.messages) < count:
+            while not holds():
                 self._came.clear()
                 await self._came.wait()
         return self.messages
