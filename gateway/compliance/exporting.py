@@ -7,13 +7,14 @@ crash before the record leaves no export, one after it a record of an export tha
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 from gateway.audit.query import Qualifier, Query
 from gateway.audit.searchable import Keyed, searchable
-from gateway.compliance.approval import Approval
+from gateway.compliance import approval
+from gateway.compliance.approval import Approval, Request
 from gateway.compliance.opening import Condition, OpenedEntry, open_stored
 from gateway.compliance.operator import Operator
 from gateway.compliance.reading import CatchUp, Log
@@ -24,6 +25,10 @@ _PAGE = 500
 
 Progress = Callable[[int, int], None]
 """`progress(done, of)`: entries of the range that were searched."""
+
+
+Agreed = Callable[[], Awaitable[Approval | None]]
+"""Gives the second person's approval, used up by this; None where one person may do it alone."""
 
 
 class ExportRefused(Exception):
@@ -94,6 +99,15 @@ class Format(Protocol):
         """There are no more. The file is whole after this, but not synced."""
 
 
+async def _alone() -> Approval | None:
+    return None
+
+
+def asked(operator: Operator, log: str, query: Query, file_format: str, now: float) -> Request:
+    """What a second person approves: this query of this log, as this kind of file."""
+    return approval.request("export", {"log": log, "query": str(query), "format": file_format}, operator.name, now)
+
+
 class Exporting:
     def __init__(
         self, *, log: Log, index: SearchIndex, indexer: CatchUp, keyed: Keyed, clock: Clock, operator: Operator
@@ -111,11 +125,14 @@ class Exporting:
         file: Format,
         draft: Draft,
         *,
-        approved: Approval | None = None,
+        agreed: Agreed = _alone,
         progress: Progress = lambda _done, _of: None,
         catch_up_seconds: float = CATCH_UP_SECONDS,
     ) -> Exported:
-        """Raises ExportRefused, AuditUnavailable (nothing appears then), and OSError of the disk."""
+        """`agreed` is asked last, so that what fails before uses no approval up. Nothing appears when it raises.
+
+        Raises ExportRefused, AuditUnavailable, OSError of the disk, and what `agreed` raises.
+        """
         span = await self._span(query, catch_up_seconds)
         await file.prepare(span)
         tally = Tally()
@@ -126,6 +143,7 @@ class Exporting:
         await file.close(span, tally)
         progress(span.end - span.first, span.end - span.first)
         sha256, size_bytes = await asyncio.to_thread(draft.finish)
+        approved = await agreed()
         facts: dict[str, str | int] = {
             "query": str(query),
             "format": file.name,

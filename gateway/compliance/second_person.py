@@ -39,11 +39,15 @@ class SecondPerson:
 
         Raises ApprovalNeeded without one, ApprovalRefused for one that does not fit or was used, AuditUnavailable.
         """
+        found = self.check(asked, approval, now)
+        # A crash after this line uses the approval up without the act: asking again is the lesser evil.
+        if found is not None and not await self.approvals.spend(found.approval_id, now=now):
+            raise ApprovalRefused("the approval was used before: ask anew")
+        return found
+
+    def check(self, asked: Request, approval: str | None, now: float) -> Approval | None:
+        """As `agrees`, but nothing is used up: for an act that takes a while and may yet fail."""
         self.needs(asked, approval)
         if approval is None or asked.action not in self.actions:
             return None
-        found = checked(approval, asked, self.approvers, now, lifetime_seconds=self.lifetime_seconds)
-        # A crash after this line uses the approval up without the act: asking again is the lesser evil.
-        if not await self.approvals.spend(found.approval_id, now=now):
-            raise ApprovalRefused("the approval was used before: ask anew")
-        return found
+        return checked(approval, asked, self.approvers, now, lifetime_seconds=self.lifetime_seconds)
