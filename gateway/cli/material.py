@@ -5,16 +5,23 @@ So that a wrong PEM is found at the desk and not at the restart. Each file is lo
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
 import orjson
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
+from adapters.clock import SystemClock
 from adapters.issuers.keys import KeysInvalid, parse_keys
 from adapters.keys.file import AesGcmSealer, FileSigner, read_secret
+from adapters.keys.log_key import log_signers
+from gateway.app.attestation import http_authority, http_witness, trusting
 from gateway.profiles.dvp_v1.signature import key_set
-from gateway.settings import Participants, Settings
+from gateway.settings import Audit, Participants, Settings
+from gateway.settings.audit import Forward
 from gateway.tls import RevocationLists, TlsMaterialError, client_context, server_context
 
 
@@ -36,6 +43,7 @@ def _openings(settings: Settings, participants: Participants) -> Iterator[tuple[
         )
     yield "secrets.pseudonym_key_file", partial(read_secret, settings.secrets.pseudonym_key_file)
     yield "secrets.storage_key_file", partial(AesGcmSealer, settings.secrets.storage_key_file)
+    yield from _audit_openings(settings.audit)
     reports = settings.reports
     yield "reports.signing_key_file", partial(FileSigner, reports.signing_key_file, reports.key_id)
     for index, platform in enumerate(settings.platforms):
@@ -52,6 +60,45 @@ def _openings(settings: Settings, participants: Participants) -> Iterator[tuple[
         if participant.jwks_file is not None:
             where = f"participants_file: participants.{index}"
             yield f"{where}.jwks_file", partial(_key_set, participant.jwks_file)
+
+
+def _audit_openings(audit: Audit) -> Iterator[tuple[str, Callable[[], object]]]:
+    own = audit.signing_key_file
+    yield "audit.signing_key_file", partial(log_signers, audit.origin, [own])
+    for index, file in enumerate(audit.also_signing_key_files):
+        # With the first one: a key that is listed twice is no second signature.
+        yield f"audit.also_signing_key_files.{index}", partial(log_signers, audit.origin, [own, file])
+    for index, witness in enumerate(audit.witnesses.witnesses):
+        yield f"audit.witnesses.witnesses.{index}", partial(http_witness, witness, audit.witnesses)
+    if audit.timestamps is not None:
+        yield "audit.timestamps.ca_file", partial(http_authority, audit.timestamps, SystemClock())
+    for index, target in enumerate(audit.forward):
+        yield f"audit.forward.{index}", partial(_forward_context, target)
+        if target.token_file is not None:
+            yield f"audit.forward.{index}.token_file", partial(read_secret, target.token_file, bytes_min=1)
+    for index, approver in enumerate(audit.second_person.approvers):
+        where = f"audit.second_person.approvers.{index}.public_key_file"
+        yield where, partial(_approver_key, approver.public_key_file)
+
+
+def _forward_context(target: Forward) -> ssl.SSLContext:
+    context = trusting(target.ca_file)
+    if target.certificate_file is not None:
+        try:
+            context.load_cert_chain(target.certificate_file, target.key_file)
+        except ssl.SSLError as error:
+            raise ValueError(f"{target.certificate_file}: not a certificate chain with its key in key_file") from error
+    return context
+
+
+def _approver_key(file: Path) -> Ed25519PublicKey:
+    try:
+        key = load_pem_public_key(file.read_bytes())
+    except ValueError as error:
+        raise ValueError(f"{file}: is not a PEM public key") from error
+    if not isinstance(key, Ed25519PublicKey):
+        raise ValueError(f"{file}: is not an Ed25519 public key")  # noqa: TRY004  the file's content is wrong
+    return key
 
 
 def _key_set(file: Path) -> object:

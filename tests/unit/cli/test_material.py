@@ -11,9 +11,11 @@ import orjson
 import pytest
 import trustme
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from joserfc.jwk import ECKey
 
+from gateway.audit.note import COSIGNATURE_V1, NoteSigner
 from gateway.cli.commands import run
 from gateway.cli.material import material_problems
 from gateway.settings import Participants, Settings, load
@@ -63,6 +65,9 @@ def deployment(tmp_path: Path) -> Deployment:
     for name in ("reports", "messages"):
         key = ec.generate_private_key(ec.SECP256R1())
         made.write(f"keys/{name}.pem", key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    for name in ("audit-log", "audit-log-2"):
+        log_key = Ed25519PrivateKey.generate()
+        made.write(f"keys/{name}.pem", log_key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
     for name in ("dvp", "dvp-ledger", "szcredit01", "szbank0001"):
         jwk = ECKey.generate_key("P-256", {"kid": name}).as_dict(private=False)
         made.write(f"keys/{name}.jwks.json", orjson.dumps({"keys": [jwk]}))
@@ -85,6 +90,7 @@ def test_usable_files_pass(deployment: Deployment, capsys: pytest.CaptureFixture
         ("pki/dvp-client.pem", "platforms.0"),
         ("keys/storage.key", "secrets.storage_key_file"),
         ("keys/pseudonym.key", "secrets.pseudonym_key_file"),
+        ("keys/audit-log.pem", "audit.signing_key_file"),
         ("keys/reports.pem", "reports.signing_key_file"),
         ("keys/messages.pem", "platforms.0.signing_key_file"),
         ("keys/dvp.jwks.json", "platforms.0.jwks_file"),
@@ -131,3 +137,77 @@ def test_revocation_list_that_is_none_is_found(deployment: Deployment) -> None:
     assert list(deployment.problems({"CDI_GATEWAY__BANK__CLIENT_CRL_FILES": "[pki/crl.pem]"})) == [
         "bank.client_crl_files"
     ]
+
+
+def approver_key() -> bytes:
+    return Ed25519PrivateKey.generate().public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+
+
+def audit_files(deployment: Deployment) -> dict[str, str]:
+    """Environment that configures all that the audit log can have, with usable files."""
+    deployment.write("keys/officer-2.pub.pem", approver_key())
+    deployment.write("keys/siem.token", b"a token")
+    witness = NoteSigner("witness.example", Ed25519PrivateKey.generate(), type=COSIGNATURE_V1).verifier
+    values: dict[str, object] = {
+        "ALSO_SIGNING_KEY_FILES": ["keys/audit-log-2.pem"],
+        "WITNESSES__WITNESSES": [
+            {"vkey": str(witness), "url": "https://witness.example", "ca_file": "pki/participants-ca.pem"}
+        ],
+        "TIMESTAMPS": {"url": "https://tsa.example", "ca_file": "pki/dvp-ca.pem"},
+        "FORWARD": [
+            {
+                "name": "siem",
+                "url": "https://siem.example",
+                "ca_file": "pki/dvp-ca.pem",
+                "certificate_file": "pki/dvp-client.pem",
+                "key_file": "pki/dvp-client.key",
+                "token_file": "keys/siem.token",
+            }
+        ],
+        "SECOND_PERSON": {
+            "actions": ["export"],
+            "approvers": [{"name": "officer-2", "public_key_file": "keys/officer-2.pub.pem"}],
+        },
+    }
+    return {f"CDI_GATEWAY__AUDIT__{name}": orjson.dumps(value).decode() for name, value in values.items()}
+
+
+def test_usable_files_of_the_audit_log_pass(deployment: Deployment) -> None:
+    assert deployment.problems(audit_files(deployment)) == {}
+
+
+@pytest.mark.parametrize(
+    ("file", "path"),
+    [
+        ("keys/audit-log-2.pem", "audit.also_signing_key_files.0"),
+        ("pki/participants-ca.pem", "audit.witnesses.witnesses.0"),
+        ("pki/dvp-ca.pem", "audit.timestamps.ca_file"),
+        ("pki/dvp-ca.pem", "audit.forward.0"),
+        ("pki/dvp-client.key", "audit.forward.0"),
+        ("keys/officer-2.pub.pem", "audit.second_person.approvers.0.public_key_file"),
+    ],
+)
+def test_file_of_the_audit_log_that_is_of_no_use_is_found(deployment: Deployment, file: str, path: str) -> None:
+    environment = audit_files(deployment)
+    deployment.write(file, b"canary")
+    problems = deployment.problems(environment)
+    assert path in problems
+    assert "canary" not in str(problems)
+
+
+def test_keys_of_another_kind_are_found(deployment: Deployment) -> None:
+    environment = audit_files(deployment)
+    other = ec.generate_private_key(ec.SECP256R1())
+    pem = other.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    deployment.write("keys/officer-2.pub.pem", pem)
+    deployment.write("keys/audit-log-2.pem", (deployment.folder / "keys/audit-log.pem").read_bytes())
+    (deployment.folder / "keys/siem.token").chmod(0o644)
+    log = NoteSigner("witness.example", Ed25519PrivateKey.generate()).verifier
+    environment["CDI_GATEWAY__AUDIT__WITNESSES__WITNESSES"] = orjson.dumps(
+        [{"vkey": str(log), "url": "https://witness.example"}]
+    ).decode()
+    problems = deployment.problems(environment)
+    assert "Ed25519" in problems["audit.second_person.approvers.0.public_key_file"]
+    assert "twice" in problems["audit.also_signing_key_files.0"]
+    assert "cosignature/v1" in problems["audit.witnesses.witnesses.0"]
+    assert "chmod" in problems["audit.forward.0.token_file"]
