@@ -75,7 +75,7 @@ class Reading:
             facts["indexed"] = indexed
         await self._record("search", query, len(entries), facts)
         following = found[limit - 1] if len(found) > limit else None
-        return Page(entries=entries, following=following, indexed=min(indexed, size), size=size)
+        return Page(entries=entries, following=following, indexed=indexed, size=size)
 
     async def show(self, index: int) -> OpenedEntry | None:
         """The entry; None when the log has none there. Raises AuditUnavailable."""
@@ -103,10 +103,7 @@ class Reading:
         AuditUnavailable.
         """
         size, indexed = await self._caught_up()
-        until_now = replace(query, last=size - 1 if query.last is None else min(query.last, size - 1))
-        found = await self._index.find(until_now, after=None, newest_first=True, limit=lines) if size and lines else ()
-        newest = self._matching(query, await open_entries(self._log, found[::-1]))
-        newest = [*newest, *[entry async for entry in self._scan(query, indexed, size)]][-lines:] if lines else []
+        newest = await self._newest(query, lines, indexed, size) if lines else []
         await self._record("tail", query, len(newest), {"lines": lines, "follow": int(follow is not None)})
         for entry in newest:
             yield entry
@@ -122,10 +119,19 @@ class Reading:
             await _pause(follow, self._follow_seconds)
         await self._record("tail-end", query, count, {"size": size})
 
+    async def _newest(self, query: Query, lines: int, indexed: int, size: int) -> Sequence[OpenedEntry]:
+        """The last ones below `size`, oldest first. The index may move on meanwhile: it answers for below `indexed`."""
+        found: Sequence[int] = ()
+        if indexed:
+            below = replace(query, last=indexed - 1 if query.last is None else min(query.last, indexed - 1))
+            found = await self._index.find(below, after=None, newest_first=True, limit=lines)
+        entries = self._matching(query, await open_entries(self._log, found[::-1]))
+        return [*entries, *[entry async for entry in self._scan(query, indexed, size)]][-lines:]
+
     async def _caught_up(self) -> tuple[int, int]:
-        """The log's size now, and how much of it the index covers."""
+        """The log's size now, and how much of that the index covers."""
         size = (await self._log.head()).size
-        return size, await self._indexer.catch_up(size, seconds=self._catch_up_seconds)
+        return size, min(await self._indexer.catch_up(size, seconds=self._catch_up_seconds), size)
 
     async def _scan(self, query: Query, start: int, stop: int) -> AsyncIterator[OpenedEntry]:
         """The matching entries from `start` to below `stop`, without the index."""
