@@ -15,6 +15,7 @@ from adapters.keys.log_key import log_signers
 from adapters.sql.audit import SqlAuditLog
 from adapters.tiles.directory import TileDirectory
 from gateway.app.attestation import open_attestation
+from gateway.app.forwarding import forwarders
 from gateway.followers.guard import GuardedAuditLog, patience
 from gateway.followers.publisher import Publisher
 from gateway.observe.audit import ObservedAuditLog
@@ -68,6 +69,7 @@ async def open_trail(
             patience(publisher.coverage.lag_seconds, settings.publish.refuse_after_seconds),
             *attestation.limits,
         ]
+        copies = forwarders(settings.forward, entries, clock=clock, metrics=metrics, log=log)
         try:
             await publisher.start()
             yield Trail(
@@ -75,7 +77,7 @@ async def open_trail(
                 audit=GuardedAuditLog(observed, limits=limits, acknowledged=publisher.coverage.acknowledged),
                 publication=publisher,
                 files=files,
-                followers=(publisher, *attestation.followers),
+                followers=(publisher, *attestation.followers, *copies),
             )
         finally:
             files.unlock()

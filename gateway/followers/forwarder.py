@@ -30,7 +30,10 @@ class Observer(Protocol):
         """How many entries the target lacks."""
 
     def failed(self, target: str, error: Exception) -> None:
-        """A delivery failed, and will be tried again."""
+        """A round failed, and will be tried again."""
+
+    def recovered(self, target: str) -> None:
+        """The first round after one that failed."""
 
     def unreadable(self, target: str, index: int) -> None:
         """An entry that is none: it was left out. `audit verify` tells more."""
@@ -87,6 +90,8 @@ class Forwarder:
                     self._observer.failed(self._name, error)
                     await _pause(stop, self._backoff())
                 else:
+                    if self._failures:
+                        self._observer.recovered(self._name)
                     self._failures = 0
                     if not behind:
                         await _pause(stop, self._interval)

@@ -118,6 +118,12 @@ class Metrics:
         self.audit_timestamped_lag = gauge(
             "audit_timestamped_lag_seconds", "Age of the oldest audit entry that no time-stamp covers."
         )
+        self.audit_forward_lag = Family(
+            gauge("audit_forward_lag_entries", "Audit entries that a SIEM target lacks.", "target")
+        )
+        self.audit_forward_failures = Family(
+            counter("audit_forward_failures_total", "Deliveries to a SIEM target that failed.", "target")
+        )
         self.breaker_state = Family(gauge("breaker_state", "0 closed, 1 open.", "platform"))
         self.certificate_expiry = Family(
             gauge("certificate_expiry_timestamp_seconds", "End of a certificate's validity, Unix time.", "name")

@@ -56,6 +56,7 @@ class Observed:
     def __init__(self) -> None:
         self.lags: list[int] = []
         self.failures: list[str] = []
+        self.recoveries = 0
         self.left_out: list[int] = []
 
     def lag(self, target: str, entries: int) -> None:
@@ -65,6 +66,10 @@ class Observed:
     def failed(self, target: str, error: Exception) -> None:
         assert target == "siem"
         self.failures.append(type(error).__name__)
+
+    def recovered(self, target: str) -> None:
+        assert target == "siem"
+        self.recoveries += 1
 
     def unreadable(self, target: str, index: int) -> None:
         assert target == "siem"
@@ -162,6 +167,7 @@ async def test_what_failed_is_tried_again_until_it_arrives(tmp_path: Path) -> No
             await until(receiver, lambda: len(receiver.events) == 15)
     assert receiver.indices() == list(range(15))
     assert observed.failures == ["UpstreamUnavailable"] * 4
+    assert observed.recoveries == 1
 
 
 async def test_a_batch_that_failed_in_the_middle_is_sent_whole(tmp_path: Path) -> None:
