@@ -54,8 +54,8 @@ class Desk:
 
 
 @contextlib.asynccontextmanager
-async def open_desk(config: Path) -> AsyncIterator[Desk]:
-    """Everything opened, for as long as the block lasts.
+async def open_desk(config: Path, *, log_name: str | None = None) -> AsyncIterator[Desk]:
+    """Everything opened, for as long as the block lasts. `log_name`: of a log that is not called as configured yet.
 
     Raises SettingsError for the configuration, and what the adapters raise for what cannot be used: SchemaOutdated,
     AuditLogDamaged, ValueError (keys), OSError, GatewayError.
@@ -70,7 +70,7 @@ async def open_desk(config: Path) -> AsyncIterator[Desk]:
         audit = await stack.enter_async_context(
             open_audit_log(
                 settings.audit.url,
-                name=settings.audit.origin,
+                name=log_name or settings.audit.origin,
                 origin=_origin(settings, participants),
                 sealer=AesGcmSealer(settings.secrets.storage_key_file),
                 queue_max=settings.audit.queue_max,

@@ -85,7 +85,7 @@ async def resumed(
         if tiler is not None and await _newest_agree(reader, store, signed.size):
             await asyncio.to_thread(tiler.finish)  # the incomplete files are few: written rather than looked for
             return tiler
-    await _hash_all(reader, signed)
+    await check_signed(reader, signed)
     tiler = Tiler(reader, store, edge=Edge(), tail=())
     await tiler.advance(signed.size, pruned=head.pruned, progress=lambda size: progress(size, signed.size))
     await asyncio.to_thread(tiler.finish)
@@ -152,20 +152,25 @@ def _agree(store: TileStore, page: Sequence[StoredEntry]) -> bool:
     return b"".join(tile or b"" for tile in tiles) == b"".join(stored.leaf_hash for stored in page)
 
 
-async def _hash_all(reader: LogReader, signed: Checkpoint) -> None:
-    """The long way: is it the files that are wrong, or the entries? Raises LogDiffers."""
-    frontier = Frontier()
-    while frontier.size < signed.size:
-        page = await reader.entries(frontier.size, min(PAGE_ENTRIES, signed.size - frontier.size))
-        check_entries(page, frontier.size)
-        if not page:
-            break
-        await asyncio.to_thread(frontier.extend, [stored.leaf_hash for stored in page])
-    if frontier.size != signed.size or frontier.root() != signed.root:
+async def check_signed(reader: LogReader, signed: Checkpoint) -> None:
+    """The long way, over all entries that were signed. Raises LogDiffers, EntriesDamaged."""
+    if not await begins_with(reader, signed):
         raise LogDiffers(
             f"the first {signed.size} entries of the database are not those that were signed and published: keep both "
             "as evidence, and restore the newest backup of the database"
         )
+
+
+async def begins_with(reader: LogReader, signed: Checkpoint) -> bool:
+    """Whether the log's first entries are the tree that was signed. Raises EntriesDamaged."""
+    frontier = Frontier()
+    while frontier.size < signed.size:
+        page = await reader.entries(frontier.size, min(PAGE_ENTRIES, signed.size - frontier.size))
+        if not page:
+            return False
+        await asyncio.to_thread(check_entries, page, frontier.size)
+        await asyncio.to_thread(frontier.extend, [stored.leaf_hash for stored in page])
+    return frontier.root() == signed.root
 
 
 def _prefix(store: TileStore, tile: Tile) -> bytes:

@@ -19,11 +19,12 @@ Config = Annotated[Path, typer.Option("--config", "-c", metavar="FILE", help="Th
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document.")]
 
 
-def at_desk(config: Path, work: Callable[[Desk], Awaitable[int]]) -> int:
-    """Run `work` with the opened log; its exit code. Raises Refused for what cannot be opened."""
+def at_desk(config: Path, work: Callable[[Desk], Awaitable[int]], *, log_name: str | None = None) -> int:
+    """Run `work` with the opened log; its exit code. `log_name`: see `open_desk`. Raises Refused for what cannot be
+    opened."""
 
     async def run() -> int:
-        async with open_desk(config) as desk:
+        async with open_desk(config, log_name=log_name) as desk:
             return await work(desk)
 
     try:

@@ -1,0 +1,55 @@
+"""The break-glass after a rollback: a log whose signed entries are lost goes on under another name.
+
+One name never signs two trees. The first record under the new name says where the old one ended.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from gateway.audit.note import Checkpoint
+from gateway.audit.tree import Frontier
+from gateway.compliance.operator import Operator
+from gateway.errors import StateConflict
+from gateway.ports import LogReader, Recovery
+
+_PAGE = 4_096
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loss:
+    """`kept`: entries that the database has. `signed`: the last known head under the old name."""
+
+    kept: int
+    signed: Checkpoint
+
+
+async def loss(reader: LogReader, signed: Checkpoint) -> Loss:
+    """Raises StateConflict when nothing is lost: the log has what was signed, and needs no new name."""
+    head = await reader.head()
+    if head.size >= signed.size and await _root(reader, signed.size) == signed.root:
+        raise StateConflict("The log has all entries that were signed; there is nothing to recover from")
+    return Loss(kept=head.size, signed=signed)
+
+
+async def recover(log: Recovery, operator: Operator, lost: Loss, *, new_origin: str, now: float) -> None:
+    """Record and new name are one transaction; a crash leaves both or neither."""
+    facts: dict[str, str | int] = {
+        "origin": lost.signed.origin,
+        "size": lost.signed.size,
+        "root": lost.signed.root.hex(),
+        "kept": lost.kept,
+        "newOrigin": new_origin,
+    }
+    await log.recover(new_origin, operator.record(now, "audit.recovered", facts=facts))
+
+
+async def _root(reader: LogReader, size: int) -> bytes:
+    frontier = Frontier()
+    while frontier.size < size:
+        page = await reader.entries(frontier.size, min(_PAGE, size - frontier.size))
+        if not page:
+            break
+        await asyncio.to_thread(frontier.extend, [stored.leaf_hash for stored in page])
+    return frontier.root()
