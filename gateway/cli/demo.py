@@ -1,4 +1,4 @@
-"""`cdi-gateway demo`: the story of the product (README, steps 1 to 8) in a fresh sandbox, on real connections."""
+"""`cdi-gateway demo`: the story of the product (README, steps 1 to 9) in a fresh sandbox, on real connections."""
 
 from __future__ import annotations
 
@@ -21,13 +21,15 @@ import schemas
 from adapters.sandbox.bank import CONSENTS, NOTICES, READ, Bank, Reply, TokenRefused
 from adapters.sandbox.children import ChildFailed
 from adapters.sandbox.control_client import ControlFailed
+from adapters.sandbox.credentials import REPORT_KEY
 from adapters.sandbox.samples import SAMPLES, Sample, SamplesUnavailable
 from adapters.sandbox.world import World
+from gateway.cli import demo_log
 from gateway.cli.story import Story
 from gateway.cli.terminal import DONE, NEGATIVE, WRONG, Refused, say_json
 from gateway.core.digest import digests_of
 from gateway.exchange.statements import REPORT_TYPE
-from gateway.profiles.dvp_v1.signature import SignatureError, key_set, verify
+from gateway.profiles.dvp_v1.signature import KeySet, SignatureError, key_set, verify
 
 _REPORT, _STATEMENT = SAMPLES[0], SAMPLES[1]
 _DAY_SECONDS = 86_400
@@ -91,6 +93,7 @@ class Demonstration:
         self._token = ""  # of the bank itself
         self._consents: dict[str, tuple[dict[str, Any], str]] = {}  # document type → consent, its token
         self._cursor = 0
+        self._genuine: dict[str, Any] = {}  # the data request that was answered MATCH
 
     def steps(self) -> list[tuple[str, Callable[[], Awaitable[None]]]]:
         return [
@@ -102,6 +105,7 @@ class Demonstration:
             ("DVP is stopped, and comes back", self.outage),
             ("The owner's consent is revoked", self.withdrawn),
             ("The token is presented with another bank's certificate", self.stolen),
+            ("The audit log is verified, and forged", self.audited),
         ]
 
     async def issue(self) -> None:
@@ -135,6 +139,7 @@ class Demonstration:
         self._story.tell(f"evidence {verification['evidence']['evidenceId']} in block {chain['blockNumber']}")
         self._story.tell(f"transaction {chain['transactionHash']}")
         await self._read_report(reply.json)
+        self._genuine = reply.json
 
     async def forged(self) -> None:
         document = bytearray(self._document(_REPORT))
@@ -183,6 +188,18 @@ class Demonstration:
         self._expect_refusal(refused, 401, "TOKEN_NOT_BOUND")
         again = await self._ask(_STATEMENT, self._document(_STATEMENT), voucher=True, token=token)
         self._expect(again, "MATCH")
+
+    async def audited(self) -> None:
+        data_request_id, audit = self._genuine["dataRequestId"], self._world.description["audit"]
+        self._story.asked(self._connection(), f"GET /cdi/v1/data-requests/{data_request_id}/proof  Prefer: wait=10")
+        reply = await self._bank.proof(data_request_id, token=self._token, wait_seconds=10)
+        self._story.check(f"{reply.status}, the proof that the outcome of step 3 is on record", reply.status == 200)
+        index = demo_log.check_receipt(
+            self._story, reply.body, self._genuine["receipt"], vkey=audit["vkey"], keys=self._report_keys()
+        )
+        folder = self._world.folder / audit["dir"]
+        self._story.asked("anybody", f"audit verify {audit['dir']} --key {audit['vkey']}")
+        await asyncio.to_thread(demo_log.check_log, self._story, folder, vkey=audit["vkey"], index=index)
 
     # --- what the steps share --------------------------------------------------------------------------------
 
@@ -258,8 +275,7 @@ class Demonstration:
         report = await self._bank.call("GET", file["filePath"], token=self._token)
         whole = hashlib.sha256(report.body).hexdigest() == file["fileHash"]
         self._story.check(f"{report.status}, SHA-256 {file['fileHash']} as announced", whole)
-        keys = key_set((self._world.folder / f"pki/{response['publicKeyId']}.jwks.json").read_bytes())
-        said = orjson.loads(verify(report.body, keys, REPORT_TYPE))["verification"]["outcome"]
+        said = orjson.loads(verify(report.body, self._report_keys(), REPORT_TYPE))["verification"]["outcome"]
         self._story.check(f"signed by {response['publicKeyId']}: {said}", said == "MATCH")
         path = f"/cdi/v1/data-requests/{data_request['dataRequestId']}/reception"
         self._story.asked(self._connection(), f"POST {path}")
@@ -277,6 +293,9 @@ class Demonstration:
                 if notice["type"] == wanted:
                     return dict(notice)
         return None
+
+    def _report_keys(self) -> KeySet:
+        return key_set((self._world.folder / f"pki/{REPORT_KEY}.jwks.json").read_bytes())
 
     def _document(self, sample: Sample) -> bytes:
         return (self._world.folder / sample.file).read_bytes()

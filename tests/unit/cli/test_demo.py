@@ -22,7 +22,7 @@ def test_every_step_comes_out_as_it_must(tmp_path: Path) -> None:
     failed = [check["text"] for step in story["steps"] for check in step["checks"] if not check["ok"]]
     assert failed == []
     assert done.returncode == 0
-    assert len(story["steps"]) == 8
+    assert len(story["steps"]) == 9
     assert (tmp_path / "kept/sandbox.json").is_file()
 
 
