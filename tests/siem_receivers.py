@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import ssl
 from collections.abc import AsyncIterator, Callable, Sequence
+from pathlib import Path
 
 import trustme
 from aiohttp import web
@@ -25,6 +26,15 @@ class Authority:
             self._ca.configure_trust(context)
             context.verify_mode = ssl.CERT_REQUIRED
         return context
+
+    def files(self, folder: Path) -> dict[str, str]:
+        """What a gateway's configuration names of a target: its authority, and a client's certificate and key."""
+        names = {name: str(folder / f"siem-{name}.pem") for name in ("ca_file", "certificate_file", "key_file")}
+        issued = self._ca.issue_cert("gateway.example")
+        self._ca.cert_pem.write_to_path(names["ca_file"])
+        issued.cert_chain_pems[0].write_to_path(names["certificate_file"])
+        issued.private_key_pem.write_to_path(names["key_file"])
+        return names
 
     def client(self, *, certificate: bool = False) -> ssl.SSLContext:
         context = ssl.create_default_context()
@@ -103,6 +113,7 @@ class HttpsServer:
 
     def __init__(self) -> None:
         self.bodies: list[bytes] = []
+        self.accepted: list[bytes] = []
         self.headers: list[dict[str, str]] = []
         self.statuses: list[int] = []
         self.released = asyncio.Event()
@@ -114,6 +125,8 @@ class HttpsServer:
         self.bodies.append(await request.read())
         self.headers.append(dict(request.headers))
         status = self.statuses.pop(0) if self.statuses else 200
+        if status == 200:
+            self.accepted.append(self.bodies[-1])
         return web.Response(status=status, headers={"Location": "/elsewhere"} if status in {302, 307} else None)
 
 
