@@ -1,6 +1,7 @@
 # Few verbs, and each sets up what it needs. Nothing is installed outside this folder. CI calls the same ones.
 #
 #   ARGS     more arguments for the tool behind the verb:  make test ARGS="-k consent -x"
+#   BENCH    what is measured:                             make bench BENCH=audit ARGS="--rounds 9"
 #   CONFIG   the configuration that `make check` reads:    make check CONFIG=config/gateway.yaml
 #   PYTHON   the interpreter for .venv, 3.11 or later
 
@@ -13,6 +14,7 @@ MAKEFLAGS += --no-print-directory
 UV_VERSION := 0.13.9
 BIN        := .venv/bin
 ARGS       ?=
+BENCH      ?= verification audit audit_verify
 CONFIG     ?= config/gateway.yaml
 SANDBOX    ?= sandbox
 PYTHON     ?= $(shell for name in python3.11 python3.12 python3.13 python3.14 python3; do \
@@ -49,7 +51,7 @@ check: .venv/.synced ## format, lint, types, import directions, house rules, exa
 	$(BIN)/python -m gateway config check --without-files $(CONFIG)
 
 bench: .venv/.synced ## measure; tables here, numbers in build/bench
-	@$(BIN)/python tests/bench/verification.py $(ARGS)
+	@for name in $(BENCH); do $(BIN)/python tests/bench/$$name.py $(ARGS); done
 
 fmt: .venv/.synced ## format, and fix what can be fixed
 	@$(BIN)/ruff format .

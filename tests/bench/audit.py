@@ -36,13 +36,13 @@ RECORD_BYTES = 800
 RAW_BATCH = 64
 GROWTH_MEASURED = 20_000
 CASES = {
-    "raw": "(a) raw append + fdatasync, batches of 64",
-    "sqlite": "(b) SQLite, published",
-    "sqlite-index": "(c) SQLite, published and indexed",
-    "postgresql": "(d) PostgreSQL, published",
-    "postgresql-2": "(e) PostgreSQL, one sequence from two processes, published",
+    "raw": ("(a)", "raw append + fdatasync, batches of 64"),
+    "sqlite": ("(b)", "the log on SQLite, published meanwhile"),
+    "sqlite-index": ("(c)", "the same, with the search index filled meanwhile"),
+    "postgresql": ("(d)", "the log on PostgreSQL, published meanwhile"),
+    "postgresql-2": ("(e)", "one sequence on PostgreSQL from two processes, published by one of them"),
 }
-COLUMNS = ("rps", "cpu_us", "p50_ms", "p99_ms")
+COLUMNS = ("rps", "cpu_us", "p50_ms", "p99_ms", "covered_p99_ms")
 
 
 @dataclass(slots=True)
@@ -87,6 +87,7 @@ class Writers:
             "cpu_us": statistics.mean(one["cpu_us"] for one in found),
             "p50_ms": max(one["p50_ms"] for one in found),
             "p99_ms": max(one["p99_ms"] for one in found),
+            "covered_p99_ms": max(one["covered_p99_ms"] for one in found),
         }
 
     async def fill(self, size: int) -> None:
@@ -130,6 +131,7 @@ def raw(file: Path, count: int) -> dict[str, float]:
         "cpu_us": cpu / len(took) / RAW_BATCH * 1e6,
         "p50_ms": took[len(took) // 2] * 1e3,
         "p99_ms": took[int(len(took) * 0.99)] * 1e3,
+        "covered_p99_ms": 0.0,
     }
 
 
@@ -211,24 +213,27 @@ def report(console: Console, cases: list[Case], curve: list[dict[str, float]], o
     title = (
         f"durable records of {RECORD_BYTES} bytes, 64 writers, medians of {options.rounds} rounds of {options.count}"
     )
-    table = Table("case", "records/s", "CPU us/record", "per CPU second", "p50 ms", "p99 ms", "of (a)", title=title)
+    names = ("case", "rec/s", "CPU us", "rec/CPU s", "p50 ms", "p99 ms", "covered p99 ms", "of (a)")
+    table = Table(*names, title=title)
     for row in rows:
         share = ratios.get(f"{row['case']}/raw")
         table.add_row(
-            CASES[row["case"]],
+            CASES[row["case"]][0],
             f"{row['rps']:,.0f}",
             f"{row['cpu_us']:.1f}",
             f"{1e6 / row['cpu_us']:,.0f}",
             f"{row['p50_ms']:.2f}",
             f"{row['p99_ms']:.2f}",
+            f"{row['covered_p99_ms']:,.0f}",
             f"{share:.0%}" if share else "",
         )
     console.print(table)
-    console.print("goals: (b) 10,000/s and per CPU second, p50 3 ms, p99 25 ms, 40 % of (a); (c) and (e) 5,000/s")
+    console.print(
+        "goals: (b) 10,000/s and per CPU second, p50 3 ms, p99 25 ms, covered 1,500 ms, 40 % of (a); (c), (e) 5,000/s"
+    )
     if curve:
-        grown = Table(
-            "entries before", "records/s", "CPU us/record", "p50 ms", "p99 ms", title="as (b), as the log grows"
-        )
+        names = ("entries before", "rec/s", "CPU us", "p50 ms", "p99 ms", "covered p99 ms")
+        grown = Table(*names, title="as (b), while the log grows")
         for one in curve:
             grown.add_row(f"{one['size']:,}", f"{one['rps']:,.0f}", *(f"{one[key]:.2f}" for key in COLUMNS[1:]))
         console.print(grown)

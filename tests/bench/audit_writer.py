@@ -25,12 +25,15 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 from adapters.sql.audit import SqlAuditLog, open_audit_log
 from gateway.audit.record import Record
 from gateway.core.model import Digest, HashAlgorithm
+from gateway.ports import Publication
 from tests import audit_parts, samples
 from tests.fakes import FakeSealer
 
 ORIGIN = "bench.example/audit"
 SUBJECTS = 1_000
 FILL_TOGETHER = 512
+LOOKED_AT = 100  # every how manyth record is followed until a checkpoint covers it
+COVERED_SECONDS_MAX = 60
 
 
 def records() -> Iterator[Record]:
@@ -47,8 +50,9 @@ def records() -> Iterator[Record]:
 
 
 class Writer:
-    def __init__(self, log: SqlAuditLog, writers: int) -> None:
+    def __init__(self, log: SqlAuditLog, publication: Publication | None, writers: int) -> None:
         self._log = log
+        self._publication = publication
         self._writers = writers
         self._records = records()
 
@@ -56,25 +60,35 @@ class Writer:
         """Each writer appends one record and waits until it is durable, again and again."""
         todo = list(itertools.islice(self._records, count))
         took: list[float] = []
+        covered: list[float] = []
 
         async def writer() -> None:
             while todo:
                 record = todo.pop()
                 began = time.perf_counter()
-                await self._log.append([record])
+                [position] = await self._log.append([record])
                 took.append(time.perf_counter() - began)
+                if self._publication is not None and position.index % LOOKED_AT == 0:
+                    followed.create_task(follow(self._publication, position.index))
+
+        async def follow(publication: Publication, index: int) -> None:
+            began = time.perf_counter()
+            if not await publication.wait_covered(index, timeout_seconds=COVERED_SECONDS_MAX):
+                raise SystemExit(f"no checkpoint covered entry {index}")
+            covered.append(time.perf_counter() - began)
 
         cpu, began = time.process_time(), time.perf_counter()
-        async with asyncio.TaskGroup() as tasks:
-            for _ in range(self._writers):
-                tasks.create_task(writer())
-        seconds, cpu = time.perf_counter() - began, time.process_time() - cpu
-        took.sort()
+        async with asyncio.TaskGroup() as followed:
+            async with asyncio.TaskGroup() as tasks:
+                for _ in range(self._writers):
+                    tasks.create_task(writer())
+            seconds, cpu = time.perf_counter() - began, time.process_time() - cpu
         return {
             "rps": count / seconds,
             "cpu_us": cpu / count * 1e6,
-            "p50_ms": took[count // 2] * 1e3,
-            "p99_ms": took[int(count * 0.99)] * 1e3,
+            "p50_ms": _quantile(took, 0.5),
+            "p99_ms": _quantile(took, 0.99),
+            "covered_p99_ms": _quantile(covered, 0.99),
         }
 
     async def fill(self, size: int) -> dict[str, float]:
@@ -85,6 +99,11 @@ class Writer:
             )
             have += 4 * FILL_TOGETHER
         return {"size": have}
+
+
+def _quantile(seconds: list[float], share: float) -> float:
+    """In milliseconds; 0 of nothing."""
+    return sorted(seconds)[int(len(seconds) * share)] * 1e3 if seconds else 0.0
 
 
 @contextlib.asynccontextmanager
@@ -100,11 +119,12 @@ async def writing(options: argparse.Namespace) -> AsyncIterator[Writer]:
                 batch_max=512,
             )
         )
+        publication = None
         if options.publish is not None:
-            await stack.enter_async_context(audit_parts.publishing(log, options.publish, origin=ORIGIN))
+            publication = await stack.enter_async_context(audit_parts.publishing(log, options.publish, origin=ORIGIN))
         if options.index is not None:
             await stack.enter_async_context(audit_parts.indexing(log, options.index))
-        yield Writer(log, options.writers)
+        yield Writer(log, publication, options.writers)
 
 
 async def main(options: argparse.Namespace) -> None:
