@@ -7,13 +7,14 @@ import ssl
 import uuid
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 
 import schemas
 from adapters.clock import SystemClock
 from adapters.issuers.jwks import Discovery, IssuerKeys, KeyFile
 from adapters.issuers.verifier import JwtVerifier, TrustedIssuer
-from adapters.keys.file import AesGcmSealer, FileSigner
+from adapters.keys.file import AesGcmSealer, FileSigner, read_secret
 from adapters.platforms.breaker import Breaker
 from adapters.platforms.dvp_http import DvpHttpPlatform
 from adapters.sql.audit import open_audit_log
@@ -21,6 +22,7 @@ from adapters.sql.store import open_store
 from gateway.app.identities import view
 from gateway.app.trail import Trail, open_trail
 from gateway.audit.record import Origin
+from gateway.core.pseudonym import pseudonym
 from gateway.exchange.admission import Refusals
 from gateway.exchange.recording import Recorder
 from gateway.exchange.roster import Roster
@@ -56,6 +58,7 @@ class Parts:
 async def open_parts(settings: Settings, participants: Participants, log: Log) -> AsyncIterator[Parts]:
     """Everything opened, for as long as the block lasts. Raises what its adapters raise for what cannot be used."""
     clock, metrics, validators = SystemClock(), Metrics(version=version(SOFTWARE)), Validators(schemas.load())
+    keyed = partial(pseudonym, read_secret(settings.secrets.pseudonym_key_file))
     async with contextlib.AsyncExitStack() as stack:
         sealer = AesGcmSealer(settings.secrets.storage_key_file)
         store = await stack.enter_async_context(
@@ -78,7 +81,7 @@ async def open_parts(settings: Settings, participants: Participants, log: Log) -
             )
         )
         trail = await stack.enter_async_context(
-            open_trail(settings.audit, entries, clock=clock, metrics=metrics, log=log)
+            open_trail(settings.audit, entries, keyed=keyed, clock=clock, metrics=metrics, log=log)
         )
         signers = {item.id: FileSigner(item.signing_key_file, item.signing_key_id) for item in settings.platforms}
         platforms = {}

@@ -66,6 +66,7 @@ class Service:
     async def run(self) -> int:
         migrations.check(self.settings.store.url, "store")
         migrations.check(self.settings.audit.url, "audit")
+        migrations.check(self.settings.audit.index_url, "index")
         async with open_parts(self.settings, self.participants, self.log) as parts:
             # What a crash left in the outbox goes first, so that records keep their order.
             await parts.recorder.flush()

@@ -13,12 +13,16 @@ from typing import Protocol
 
 from adapters.keys.log_key import log_signers
 from adapters.sql.audit import SqlAuditLog
+from adapters.sql.search_index import open_search_index
 from adapters.tiles.directory import TileDirectory
 from gateway.app.attestation import open_attestation
 from gateway.app.forwarding import forwarders
+from gateway.audit.searchable import Keyed
 from gateway.followers.guard import GuardedAuditLog, patience
+from gateway.followers.indexer import Indexer
 from gateway.followers.publisher import Publisher
 from gateway.observe.audit import ObservedAuditLog
+from gateway.observe.indexing import ObservedIndexing
 from gateway.observe.logs import Log
 from gateway.observe.metrics import Metrics
 from gateway.observe.publication import ObservedPublication
@@ -47,13 +51,16 @@ class Trail:
 
 @contextlib.asynccontextmanager
 async def open_trail(
-    settings: Audit, entries: SqlAuditLog, *, clock: Clock, metrics: Metrics, log: Log
+    settings: Audit, entries: SqlAuditLog, *, keyed: Keyed, clock: Clock, metrics: Metrics, log: Log
 ) -> AsyncIterator[Trail]:
     """Before anything is appended: what was published is compared with the log. Raises HistoryRefused, EntriesDamaged,
     KeyFileRefused, AuditUnavailable, and what `open_attestation` raises."""
     observed = ObservedAuditLog(entries, metrics=metrics, clock=clock)
     files = TileDirectory(settings.publish.dir)
-    async with open_attestation(settings, entries, files, clock=clock, metrics=metrics, log=log) as attestation:
+    async with (
+        open_attestation(settings, entries, files, clock=clock, metrics=metrics, log=log) as attestation,
+        open_search_index(settings.index_url) as index,
+    ):
         publisher = Publisher(
             reader=entries,
             store=files,
@@ -63,6 +70,14 @@ async def open_trail(
             clock=clock,
             interval_seconds=settings.publish.interval_seconds,
             observer=ObservedPublication(metrics, log),
+        )
+        indexer = Indexer(
+            log=entries,
+            keys=entries,
+            index=index,
+            keyed=keyed,
+            clock=clock,
+            observer=ObservedIndexing(metrics, log),
         )
         metrics.audit_published_lag.set_function(publisher.coverage.lag_seconds)
         limits = [
@@ -77,7 +92,7 @@ async def open_trail(
                 audit=GuardedAuditLog(observed, limits=limits, acknowledged=publisher.coverage.acknowledged),
                 publication=publisher,
                 files=files,
-                followers=(publisher, *attestation.followers, *copies),
+                followers=(publisher, indexer, *attestation.followers, *copies),
             )
         finally:
             files.unlock()

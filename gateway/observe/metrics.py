@@ -109,6 +109,9 @@ class Metrics:
             "audit_published_lag_seconds", "Age of the oldest audit entry that no published checkpoint covers."
         )
         self.audit_publication_failures = counter("audit_publication_failures_total", "Publications that failed.")
+        self.audit_index_lag_entries = gauge("audit_index_lag_entries", "Audit entries that cannot be searched yet.")
+        self.audit_index_lag = gauge("audit_index_lag_seconds", "Age of the newest entry in an index that is behind.")
+        self.audit_index_failures = counter("audit_index_failures_total", "Rounds of the search index that failed.")
         self.audit_witnessed_lag = gauge(
             "audit_witnessed_lag_seconds", "Time for which checkpoints have been without their quorum of witnesses."
         )
