@@ -11,7 +11,7 @@ import pytest
 from adapters.sandbox.addresses import Ports
 from adapters.sandbox.cast import CLIENTS, PURPOSES, SOURCES
 from adapters.sandbox.configuration import Plan, write_configuration
-from adapters.sandbox.credentials import Credentials
+from adapters.sandbox.credentials import Credentials, log_verifier_key, witness_verifier_key
 from adapters.sandbox.ledger import SYSTEM
 from gateway.settings import SettingsError, load
 from schemas import codelist
@@ -19,8 +19,8 @@ from schemas import codelist
 NOW = 1_790_000_000
 
 
-def write(folder: Path, **settings: object) -> None:
-    plan = Plan(ports=Ports.from_base(30_000), schemas={}, block_seconds=1, settings=settings)
+def write(folder: Path, *, openssl: str | None = None, **settings: object) -> None:
+    plan = Plan(ports=Ports.from_base(30_000), schemas={}, block_seconds=1, settings=settings, openssl=openssl)
     write_configuration(folder, plan, Credentials(folder, now=NOW))
 
 
@@ -32,6 +32,19 @@ def test_the_gateway_accepts_its_configuration(tmp_path: Path) -> None:
     roles = {participant.id: participant.role.value for participant in participants.participants}
     assert {roles[source.participant_id] for source in SOURCES} == {"source"}
     assert {roles[client.participant_id] for client in CLIENTS} == {"bank", "source"}
+
+
+def test_the_audit_log_is_witnessed_and_where_openssl_is_time_stamped(tmp_path: Path) -> None:
+    write(tmp_path)
+    settings, _ = load(tmp_path / "gateway.yaml")
+    (witness,) = settings.audit.witnesses.witnesses
+    assert (witness.vkey, settings.audit.witnesses.quorum) == (witness_verifier_key(tmp_path), 1)
+    assert orjson.loads((tmp_path / "witness/witness.json").read_bytes())["logs"] == [log_verifier_key(tmp_path)]
+    assert settings.audit.timestamps is None
+    write(tmp_path, openssl="/usr/bin/openssl")
+    settings, _ = load(tmp_path / "gateway.yaml")
+    assert settings.audit.timestamps is not None
+    assert settings.audit.timestamps.url.startswith("http://localhost:30009/")
 
 
 def test_every_code_of_the_cast_is_in_its_code_list() -> None:

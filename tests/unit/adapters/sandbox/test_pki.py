@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from adapters.sandbox.clock import WallClock
 from adapters.sandbox.pki import DAY_SECONDS, Authority, Issued, read_issued, revoke, self_signed
@@ -108,3 +109,11 @@ def test_a_revocation_list_keeps_what_was_revoked_before(tmp_path: Path) -> None
     key = issuer.public_key()
     assert isinstance(key, ec.EllipticCurvePublicKey)
     assert listed.is_signature_valid(key)
+
+
+def test_a_time_stamping_certificate_is_for_that_alone() -> None:
+    """RFC 3161 §2.3: one purpose, critical."""
+    issued = Authority.create("time-stamps", now=NOW).timestamping("signer", now=NOW)
+    usage = issued.certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage)
+    assert usage.critical
+    assert list(usage.value) == [ExtendedKeyUsageOID.TIME_STAMPING]

@@ -50,3 +50,14 @@ async def test_a_gateway_that_refuses_its_configuration_is_reported_at_once(tmp_
             pytest.fail("it must not start")
     assert not world.description_file.exists()
     assert not world.platform.running
+
+
+async def test_the_audit_log_says_who_attests_to_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    async with running_world(tmp_path / "without-openssl") as world:
+        audit = world.description["audit"]
+        assert audit["witness"]["vkey"].startswith("sandbox.example/witness+")
+        assert "timestamps" not in audit
+        await world.stop_witness()
+        with pytest.raises(ChildFailed, match="witness ended"):
+            await world.watch()
