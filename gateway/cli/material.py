@@ -5,7 +5,6 @@ So that a wrong PEM is found at the desk and not at the restart. Each file is lo
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -18,10 +17,10 @@ from adapters.clock import SystemClock
 from adapters.issuers.keys import KeysInvalid, parse_keys
 from adapters.keys.file import AesGcmSealer, FileSigner, read_secret
 from adapters.keys.log_key import log_signers
-from gateway.app.attestation import http_authority, http_witness, trusting
+from gateway.app.attestation import http_authority, http_witness
+from gateway.app.forwarding import event_target
 from gateway.profiles.dvp_v1.signature import key_set
 from gateway.settings import Audit, Participants, Settings
-from gateway.settings.audit import Forward
 from gateway.tls import RevocationLists, TlsMaterialError, client_context, server_context
 
 
@@ -73,22 +72,12 @@ def _audit_openings(audit: Audit) -> Iterator[tuple[str, Callable[[], object]]]:
     if audit.timestamps is not None:
         yield "audit.timestamps.ca_file", partial(http_authority, audit.timestamps, SystemClock())
     for index, target in enumerate(audit.forward):
-        yield f"audit.forward.{index}", partial(_forward_context, target)
+        yield f"audit.forward.{index}", partial(event_target, target)
         if target.token_file is not None:
             yield f"audit.forward.{index}.token_file", partial(read_secret, target.token_file, bytes_min=1)
     for index, approver in enumerate(audit.second_person.approvers):
         where = f"audit.second_person.approvers.{index}.public_key_file"
         yield where, partial(_approver_key, approver.public_key_file)
-
-
-def _forward_context(target: Forward) -> ssl.SSLContext:
-    context = trusting(target.ca_file)
-    if target.certificate_file is not None:
-        try:
-            context.load_cert_chain(target.certificate_file, target.key_file)
-        except ssl.SSLError as error:
-            raise ValueError(f"{target.certificate_file}: not a certificate chain with its key in key_file") from error
-    return context
 
 
 def _approver_key(file: Path) -> Ed25519PublicKey:
