@@ -142,6 +142,18 @@ async def test_file_is_not_found(stage: Stage, belongings: Belongings) -> None:
     assert own.status == 200
 
 
+async def test_proof_is_not_found(stage: Stage, belongings: Belongings) -> None:
+    theirs, nobodys = (
+        f"/data-requests/{one}/proof" for one in (belongings.data_request["dataRequestId"], uuid.uuid4())
+    )
+    for headers in ({}, {"Prefer": "wait=1"}):
+        check_problem(await same_for(stage, "GET", theirs, nobodys, headers=headers), "NOT_FOUND")
+    own = await stage.bank_a.call(
+        "GET", PREFIX + theirs, token=await stage.machine_token(), headers={"Prefer": "wait=20"}
+    )
+    assert own.status == 200
+
+
 async def test_reception_and_cancellation_are_not_found(stage: Stage, belongings: Belongings) -> None:
     theirs, nobodys = belongings.data_request["dataRequestId"], uuid.uuid4()
     for step, body in (
