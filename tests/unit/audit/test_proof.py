@@ -79,3 +79,19 @@ def test_endless_path_is_refused() -> None:
     line = base64.b64encode(bytes(32)).decode() + "\n"
     with pytest.raises(ProofInvalid):
         proof.parse(f"c2sp.org/tlog-proof@v1\nindex 0\n{line * 64}\ncheckpoint\n")
+
+
+def test_a_proof_leads_from_its_own_entry_alone() -> None:
+    text, leaf = str(proof_of(7)), leaf_hash(ENTRIES[7])
+    assert proof.leads(text, 7, leaf)
+    assert not proof.leads(text, 8, leaf)
+    assert not proof.leads(text, 7, leaf_hash(ENTRIES[8]))
+    assert not proof.leads(str(proof_of(8)), 7, leaf)
+    assert not proof.leads(text.partition("\n\n")[0], 7, leaf)
+    assert not proof.leads("nothing of a proof", 7, leaf)
+
+
+def test_who_signed_the_checkpoint_is_not_what_a_proof_leads_to() -> None:
+    other = checkpoint(ENTRIES, signers=[log_signer(2)])
+    moved = InclusionProof(index=7, path=proof_of(7).path, checkpoint=other)
+    assert proof.leads(str(moved), 7, leaf_hash(ENTRIES[7]))
