@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
@@ -49,7 +50,7 @@ class ArchiveSource:
         try:
             with self._archive.open(member) as stream:
                 return stream.read(bytes_max + 1)
-        except (BadZipFile, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
+        except (BadZipFile, EOFError, NotImplementedError, RuntimeError, ValueError, zlib.error) as error:
             raise ArchiveUnreadable(f"{path} cannot be unpacked") from error
 
     def stream(self, paths: Iterable[str], *, bytes_max: int) -> Iterator[bytes | None]:
