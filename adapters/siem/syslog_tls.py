@@ -15,9 +15,9 @@ import socket
 import ssl
 import struct
 import termios
-import threading
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
 
 from gateway.errors import UpstreamUnavailable
@@ -29,7 +29,7 @@ _RECORD_BYTES = 16 * 1024
 
 
 class SyslogTls:
-    """One connection, opened when it is needed. Calls block in a thread of their own; one delivery at a time."""
+    """One connection, opened when it is needed; not used any more after `close`."""
 
     def __init__(self, url: str, *, ssl_context: ssl.SSLContext, timeout_seconds: float) -> None:
         """Raises ValueError for anything but `syslog+tls://HOST[:PORT]`."""
@@ -41,34 +41,32 @@ class SyslogTls:
         self._ssl_context = ssl_context
         self._timeout_seconds = timeout_seconds
         self._connection: ssl.SSLSocket | None = None
-        self._delivering = threading.Lock()  # a call that was cancelled leaves its thread at work
+        # Its own: a receiver that hangs must not hold threads that others wait for; and one thread is one delivery at a
+        # time, also when a call was cancelled and left it at work.
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="syslog")
 
     async def deliver(self, events: Sequence[bytes]) -> None:
         """See the port. What was sent before a failure is sent again with the whole batch, on a new connection."""
         try:
-            await asyncio.to_thread(self._deliver, b"".join(events))
+            await asyncio.get_running_loop().run_in_executor(self._thread, self._deliver, b"".join(events))
         except OSError as error:  # ssl.SSLError and timeouts are some
             raise UpstreamUnavailable(private=f"syslog_{type(error).__name__}") from error
 
     async def close(self) -> None:
-        await asyncio.to_thread(self._close)
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._disconnect)
+        self._thread.shutdown(wait=False)
 
     # --- in the thread ------------------------------------------------------------------------------------------
 
     def _deliver(self, data: bytes) -> None:
-        with self._delivering:
-            deadline = time.monotonic() + self._timeout_seconds
-            try:
-                connection = self._connected()
-                _send(connection, data, deadline)
-                _wait_acknowledged(connection, deadline)
-            except OSError:
-                self._disconnect()
-                raise
-
-    def _close(self) -> None:
-        with self._delivering:
+        deadline = time.monotonic() + self._timeout_seconds
+        try:
+            connection = self._connected()
+            _send(connection, data, deadline)
+            _wait_acknowledged(connection, deadline)
+        except OSError:
             self._disconnect()
+            raise
 
     def _connected(self) -> ssl.SSLSocket:
         if self._connection is not None:

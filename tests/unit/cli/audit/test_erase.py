@@ -141,3 +141,13 @@ def test_an_approval_of_another_erasure_is_refused(
 def test_an_approval_that_cannot_be_read_is_said(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert erase(config, "--approval", str(config.parent / "absent.jws")) == 2
     assert "cannot be read" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("owners")
+def test_the_request_is_printed_where_no_file_is_named(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for_two_people(config)
+    assert erase(config, "--json") == 2
+    captured = capsys.readouterr()
+    asked = approval.parse_request(captured.out.encode())
+    assert (asked.action, asked.what) == ("erase", {"subject": OWNER, "reason": "OWNER_REQUEST"})
+    assert "hand over the JSON above" in captured.err
