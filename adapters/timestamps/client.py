@@ -65,7 +65,8 @@ class HttpTimestampAuthority:
             .cert_request(cert_request=True)
             .build()
         )
-        response = await self._ask(request.as_bytes())
+        # Kept in order, too: so that whoever verifies it later can read it, with whatever library.
+        response = in_order(await self._ask(request.as_bytes()))
         return Timestamp(response=response, time=self._verified(response, request, data))
 
     async def _ask(self, request: bytes) -> bytes:
@@ -97,7 +98,7 @@ class HttpTimestampAuthority:
     def _verified(self, response: bytes, request: TimeStampRequest, data: bytes) -> float:
         """The token's time, Unix seconds. Raises UpstreamUnavailable."""
         try:
-            decoded = decode_timestamp_response(in_order(response))
+            decoded = decode_timestamp_response(response)
             if decoded.status != 0:
                 raise UpstreamUnavailable(private="timestamp_not_granted")
             self._verify(decoded, request, data)

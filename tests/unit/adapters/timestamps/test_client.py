@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
+from rfc3161_client import decode_timestamp_response
 
 from adapters.sandbox.pki import Authority, Issued, read_issued
 from adapters.sandbox.timestamp_authority import TimestampAuthority
@@ -111,7 +112,9 @@ async def test_certificates_in_any_order_are_taken(stamping: Stamping, tmp_path:
 
     async with serving(answer) as url:
         for _ in range(3):
-            assert await stamping.client(url=url).stamp(DATA)
+            stamp = await stamping.client(url=url).stamp(DATA)
+            assert decode_timestamp_response(stamp.response).status == 0
+            assert openssl_accepts(stamping, tmp_path, DATA, stamp.response)
 
 
 async def test_a_token_of_another_authority_is_refused(stamping: Stamping, tmp_path: Path) -> None:
