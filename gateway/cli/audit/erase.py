@@ -25,7 +25,7 @@ A legal hold on the owner (or on everybody) blocks it: `audit hold list`. Copies
 of the database hold the key until they are overwritten, exports and case bundles hold what was opened.
 
 ```
-cdi-gateway audit erase --config gateway.yaml --subject ? --reason OWNER_REQUEST
+cdi-gateway audit erase --config gateway.yaml --subject '?' --reason OWNER_REQUEST
 cdi-gateway audit erase --config gateway.yaml --subject 5c1f… --reason CASE-2027-14 --approval approval.jws --yes
 ```
 """
@@ -54,7 +54,7 @@ def erase(
             )
         if not as_json:
             say(f"data owner {owner}")
-            say(f"{met.entries} entries are about them; {met.sealed} hold private fields, which become unreadable")
+            say(f"entries about them: {met.entries}; with private fields, which become unreadable: {met.sealed}")
         now = desk.clock.now()
         asked, second = erasing.asked(desk.operator, owner, reason, now), second_person(desk)
         second.needs(asked, given)

@@ -32,7 +32,7 @@ ADD = """Set a legal hold. It is on record in the log.
 With `--subject`, that data owner cannot be erased; without, nobody can. Either way no entry from `--from` on is pruned.
 
 ```
-cdi-gateway audit hold add CASE-2027-14 --config gateway.yaml --reason LITIGATION --subject ?
+cdi-gateway audit hold add CASE-2027-14 --config gateway.yaml --reason LITIGATION --subject '?'
 cdi-gateway audit hold add HKMA-INQUIRY --config gateway.yaml --reason INQUIRY --from 120000
 ```
 """

@@ -26,6 +26,8 @@ Whole bundles of 256 entries go, from the beginning of the log up to the first e
 (`audit.retention` in the configuration), that a legal hold keeps, or that no published checkpoint covers. Their leaf
 hashes stay, so that every later entry is proven as before, and the pruning is an entry itself. Nothing else prunes.
 
+Where a second person must approve, they approve one index: give it again with `--below` when you come back.
+
 The gateway removes the bundles from the published folder; copies made before, and backups, stay what they are.
 
 ```

@@ -40,7 +40,7 @@ def shown(config: Path, index: int, capsys: pytest.CaptureFixture[str]) -> str:
 def test_what_becomes_unreadable_is_said_and_then_is(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert erase(config) == 0
     out = capsys.readouterr().out
-    assert "1 entries are about them; 1 hold private fields" in out
+    assert "entries about them: 1; with private fields, which become unreadable: 1" in out
     assert "erased: the key is destroyed" in out
     assert "erased" in shown(config, 0, capsys)
     assert "d" * 64 in shown(config, 1, capsys)
@@ -69,7 +69,7 @@ def test_without_a_yes_it_asks(
 def test_an_owner_is_named_by_id_and_no_output_repeats_it(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert erase(config, subject="canary-owner-7") == 0
     captured = capsys.readouterr()
-    assert "0 entries are about them" in captured.out
+    assert "entries about them: 0;" in captured.out
     assert "nothing to erase" in captured.out
     assert "canary" not in captured.out + captured.err
 

@@ -8,14 +8,16 @@ from pathlib import Path
 
 import orjson
 import pytest
+import yaml
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from adapters.clock import SystemClock
 from gateway.app.desk import open_desk
 from gateway.audit.note import Checkpoint, NoteSigner, signed
 from gateway.audit.record import Record
 from gateway.cli.commands import run
+from gateway.compliance import approval
 from gateway.ports import StoredEntry
 from tests.samples import unique
 from tests.unit.cli.audit.conftest import Append, settings_of
@@ -116,3 +118,27 @@ def test_it_goes_no_further_than_it_is_told(config: Path, append: Append) -> Non
     append([*old(600, 400), *old(1, 0)])
     assert prune(config, "--below", "300") == 0
     assert sum(stored.entry is None for stored in entries(config)) == 256
+
+
+@pytest.mark.usefixtures("published")
+def test_two_people_prune_below_the_index_that_was_approved(
+    config: Path, append: Append, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    public = KEY.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    (tmp_path / "officer-2.pub.pem").write_bytes(public)
+    document = yaml.safe_load(config.read_bytes())
+    approver = {"name": "officer-2", "public_key_file": "officer-2.pub.pem"}
+    document["audit"]["second_person"] = {"actions": ["prune"], "approvers": [approver]}
+    config.write_text(yaml.safe_dump(document))
+    append([*old(300, 400), *old(1, 0)])
+    request, approval_file = tmp_path / "request.json", tmp_path / "approval.jws"
+    assert prune(config, "--request-out", str(request)) == 2
+    asked = approval.parse_request(request.read_bytes())
+    assert asked.what == {"below": 256}
+    private = KEY.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    approval_file.write_text(approval.approve(asked, "officer-2", private, asked.time, lifetime_seconds=3_600))
+    append(old(1, 0))
+    capsys.readouterr()
+    assert prune(config, "--below", "256", "--approval", str(approval_file)) == 0
+    act = orjson.loads(entries(config)[-1].entry or b"")
+    assert (act["facts"]["approver"], act["facts"]["below"]) == ("officer-2", 256)
