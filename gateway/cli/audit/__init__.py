@@ -16,11 +16,6 @@ app = typer.Typer(
 )
 
 
-@app.callback()
-def _group() -> None:
-    """Keeps the commands' names in the line, however few there are."""
-
-
 app.command()(verify)
 app.command(cls=QueryCommand, help=search.HELP)(search.search)
 app.command()(show.show)

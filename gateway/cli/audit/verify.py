@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from cryptography.x509 import Certificate, load_pem_x509_certificates
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from adapters.logreading.archive import ArchiveSource
+from adapters.logreading.archive import ArchiveSource, ArchiveUnreadable
 from adapters.logreading.directory import DirectorySource
-from adapters.logreading.http import HttpSource
+from adapters.logreading.http import HttpSource, LogUnreachable
 from gateway.audit import note
 from gateway.audit.note import COSIGNATURE_V1, ED25519, NoteInvalid, VerifierKey
 from gateway.audit.verifying import Earlier, Report, Source, Trust, verify_log
+from gateway.cli.audit.progress import progress
 from gateway.cli.terminal import DONE, NEGATIVE, Refused, complain, say, say_json
 
 TOLD_MAX = 10
@@ -65,8 +64,11 @@ def verify(
     """
     trust = _trust(key, witness or [], quorum, timestamp_ca)
     earlier = [Earlier(name=str(file), data=_bytes(file)) for file in from_ or []]
-    with _source(where, ca) as source, _shown(not as_json) as progress:
-        report = verify_log(source, trust, earlier=earlier, progress=progress)
+    try:
+        with _source(where, ca) as source, progress("verifying", quiet=as_json) as advance:
+            report = verify_log(source, trust, earlier=earlier, progress=advance)
+    except (ArchiveUnreadable, LogUnreachable) as error:
+        raise Refused(str(error), code=NEGATIVE) from error
     if as_json:
         say_json(_document(report))
     else:
@@ -129,19 +131,6 @@ def _source(where: str, ca: Path | None) -> AbstractContextManager[Source]:
     if path.is_file():
         return ArchiveSource(path)
     raise Refused(f"{where}: there is no such folder or file")
-
-
-@contextmanager
-def _shown(shown: bool) -> Iterator[Any]:
-    """A bar with what is left, on a terminal."""
-    console = Console(stderr=True)
-    if not shown or not console.is_terminal:
-        yield None
-        return
-    columns = (TextColumn("verifying"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task("", total=None)
-        yield lambda done, size: bar.update(task, completed=done, total=size)
 
 
 def _tell(report: Report) -> None:
