@@ -445,7 +445,8 @@ class Case:
             )
             return
         self._rerun(query, first, end)
-        self.proven.append(f"Complete: {where} were all searched here again for: {query.text}")
+        by = "by their public fields " if query.private else ""
+        self.proven.append(f"Complete: {where} were all searched here again {by}for: {query.text}")
 
     def _rerun(self, query: Query, first: int, end: int) -> None:
         """Every entry of the range is in the bundle; what the query asks of their public fields is asked again."""
@@ -470,10 +471,10 @@ class Case:
             tree.push(level, unbase64(node))
         if tree.size != self.checkpoint.size or tree.root() != self.checkpoint.root:
             raise Wrong("range/entries are not the entries of the log")
-        if unknown:
+        if query.private:
             self.said.append(
-                f"That {unknown} more entries do not match rests on the word of the keeper: the query asks for a "
-                "private field (digest), which only the keeper can look up."
+                "The query asks for a private field (digest), which only the keeper can look up: that the "
+                f"{len(wanted)} record(s) have it, and {unknown} more entries have not, rests on the keeper's word."
             )
         if pruned:
             self.said.append(f"{pruned} entries of the range were pruned: nobody can see any more what they held.")
@@ -563,6 +564,7 @@ class Query:
     def __init__(self, stated: dict[str, Any]) -> None:
         self.text = stated["text"] or "(every entry)"
         self.terms = stated["terms"]
+        self.private = any(term["qualifier"] not in self.PLACES for term in self.terms)
         self.since, self.until = stated["since"], stated["until"]
         self.first, self.last = stated["first"], stated["last"]
 
