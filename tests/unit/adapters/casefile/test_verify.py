@@ -152,7 +152,7 @@ def test_it_runs_on_other_pythons_of_this_machine(name: str, bundles: Bundles, t
     # environment has not.
     command = shutil.which(name)
     done = command and subprocess.run(
-        [command, "-c", "import sys; print(sys.executable)"], capture_output=True, text=True
+        [command, "-c", "import sys; print(sys.executable)"], capture_output=True, text=True, check=False
     )
     if not done or done.returncode:
         pytest.skip(f"{name} is not on this machine")
