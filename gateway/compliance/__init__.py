@@ -1,1 +1,1 @@
-"""What people may do with the audit log, each act recorded before its result is shown: read, export, erase, hold, prune."""
+"""What people may do with the audit log (read, export, erase, hold, prune): each act is on record before it shows."""
