@@ -46,7 +46,7 @@ def block(number: int, width: int, bundle: bytes | None, tile: bytes | None, rep
         report.fault("does not hold as many whole entries as it must", path=of_bundle.path, first=first)
     computed = [leaf_hash(entry) for entry in entries[:width]]
     lets_absent = _examine(entries[:width], computed, published, of_bundle, report)
-    if computed == published:
+    if computed == published and len(computed) == width:
         return Block(by_entries=computed, by_tile=computed, entries=width, lets_absent=lets_absent)
     by_entries = computed + published[len(computed) : width]
     by_tile = published[:width] + computed[len(published) :]

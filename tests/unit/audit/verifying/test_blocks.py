@@ -79,6 +79,12 @@ def test_without_either_nothing_is_known(tile: bytes | None) -> None:
     assert found.absent
 
 
+def test_two_empty_files_are_not_a_block_that_agrees() -> None:
+    found, report = read(b"", b"")
+    assert {finding.path for finding in report.findings} == {"tile/entries/000.p/10", "tile/0/000.p/10"}
+    assert found.unknown
+
+
 def test_entry_that_is_no_entry_is_named_though_its_hash_holds() -> None:
     entries = [*ENTRIES[:4], b'{"v":2}', *ENTRIES[5:]]
     _, report = read(bundle(entries), b"".join(leaf_hash(data) for data in entries))
