@@ -83,6 +83,7 @@ class TileDirectory:
         touched: dict[Path, None] = {}
         with _translated(self.folder):
             try:
+                self.folder.mkdir(parents=True, exist_ok=True)
                 for place, _ in files:
                     self._make_folder(place.parent, touched)
                 _write_synced([(other, data) for other, (_, data) in zip(unfinished, files, strict=True)])
