@@ -16,6 +16,8 @@ from typing import Any
 import orjson
 import pytest
 
+from adapters.sandbox.cast import GATEWAY_ID
+
 SAYS_READY = "Ready. Ctrl-C stops it"
 
 
@@ -136,15 +138,19 @@ def _walk(sandbox: Terminal) -> dict[str, Any]:
     """Copies every printed command into one shell, in the order of printing; the answers by what they are about."""
     commands = sandbox.commands
     titles = list(commands)
-    token, consent, approve, ask, digests, notices, outage, journal = titles
+    token, consent, approve, ask, keep, check, digests, notices, outage, journal = titles
     wanted = commands[approve].replace("CONSENT=…", 'CONSENT=$(sed \'s/.*"consentId":"\\([^"]*\\)".*/\\1/\' consent)')
     assert wanted != commands[approve]
+    kept = commands[keep].replace("REQUEST=…", 'REQUEST=$(sed \'s/.*"dataRequestId":"\\([^"]*\\)".*/\\1/\' asked)')
+    assert kept != commands[keep]
     script = "\n".join(
         (
             commands[token],
             f"{commands[consent]} > consent",
             wanted,
             f"{commands[ask]} > asked",
+            kept,
+            f"{commands[check]} > checked",
             f"{commands[digests]} > digests",
             f"{commands[notices]} > notices",
             f"{commands[outage]} > outage",
@@ -159,6 +165,9 @@ def _walk(sandbox: Terminal) -> dict[str, Any]:
     sample = sandbox.description["samples"][0]
     assert found["consent"]["status"] == "ConsentSubmitted"
     assert (found["asked"]["status"], found["asked"]["verification"]["outcome"]) == ("DataRequestDataShared", "MATCH")
+    checked = (sandbox.folder / "checked").read_text()
+    assert found["asked"]["dataRequestId"] in checked
+    assert f"signed by {GATEWAY_ID}" in checked
     assert found["digests"]["digests"] == sample["digests"]
     assert "DATA_REQUEST_FINAL" in {notice["type"] for notice in found["notices"]["notices"]}
     assert found["outage"]["mode"] == "outage"

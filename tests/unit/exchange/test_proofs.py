@@ -12,6 +12,7 @@ from gateway.core.model import Exchange, Logged
 from gateway.errors import NotFound, StateConflict
 from gateway.exchange import proofs
 from gateway.exchange.proofs import Pending
+from tests.fakes_edge import until
 from tests.fakes_flows import ENOUGH, OTHER_BANK, SILENCE, World
 
 
@@ -52,8 +53,7 @@ async def test_one_that_waits_gets_the_proof_with_the_checkpoint(world: World) -
         asked = clients.create_task(
             world.proofs.of(world.caller(), exchange.exchange_id, wait_seconds=proofs.LOOK_SECONDS * 30)
         )
-        while not world.publication.waited:
-            await asyncio.sleep(0)
+        await until(lambda: bool(world.publication.waited))
         await publish(world)
     assert isinstance(asked.result(), str)
 

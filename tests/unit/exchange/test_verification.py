@@ -521,3 +521,9 @@ class TestCrash:
             assert (await second.settled(exchange)).status is ExchangeStatus.SHARED
             assert await second.uses(consent) == (0, 1)
             assert (await second.types()).count("verification.decided") == 2
+            # The receipt names the record of the answer that was delivered, not the one that nobody got.
+            receipt = (await second.saved(exchange)).receipt
+            assert receipt is not None
+            named = (await second.entries())[receipt.logged.index]
+            assert (named["type"], named["id"]) == ("verification.decided", receipt.logged.record_id)
+            assert "verification.decided" not in (await second.types())[receipt.logged.index + 1 :]

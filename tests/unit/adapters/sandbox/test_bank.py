@@ -26,6 +26,10 @@ async def test_a_bank_goes_from_consent_to_verdict(tmp_path: Path) -> None:
         assert asked.json["verification"]["outcome"] == "MATCH"
         read = await bank.data_request(asked.json["dataRequestId"], token=machine, wait_seconds=1)
         assert read.json["status"] == "DataRequestDataShared"
+        proved = await bank.proof(asked.json["dataRequestId"], token=machine, wait_seconds=20)
+        assert proved.body.startswith(b"c2sp.org/tlog-proof@v1\n")
+        covered = await bank.data_request(asked.json["dataRequestId"], token=machine, covered=True)
+        assert (covered.status, covered.headers["Preference-Applied"]) == (200, "covered")
         types = [notice["type"] for notice in (await bank.notices(token=machine)).json["notices"]]
         assert types == ["CONSENT_VALID", "DATA_REQUEST_FINAL"]
         revoked = await bank.revoke_consent(consent["consentId"], token=machine)
