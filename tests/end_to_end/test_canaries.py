@@ -24,7 +24,7 @@ import pytest_asyncio
 
 from gateway.app.desk import open_desk
 from gateway.compliance.opening import Condition, open_stored
-from tests.end_to_end.stage import Stage, bearer, request, staged
+from tests.end_to_end.stage import VALIDATORS, Stage, bearer, request, staged
 from tests.fakes_edge import Client
 
 # Folders of the world in which something may stand, and why.
@@ -321,6 +321,7 @@ async def opened_entries(config: Path) -> bytes:
     """The audit log as those read it who have the keys: what is sealed in its entries is no hiding place."""
     async with open_desk(config) as desk:
         stored = [entry async for entry in desk.audit.read()]
+        assert all(VALIDATORS.is_valid("audit/v1/entry", orjson.loads(entry.entry or b"")) for entry in stored)
         opened = await open_stored(desk.audit, stored)
     assert {entry.condition for entry in opened} == {Condition.OPEN}
     return b"\n".join(orjson.dumps(entry.body) for entry in opened)
