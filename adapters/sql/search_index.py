@@ -17,7 +17,7 @@ from adapters.sql import engine as engines
 from adapters.sql import search_tables as tables
 from adapters.sql.commit import GroupCommit
 from adapters.sql.prepared import Prepared, insertion
-from adapters.sql.search_query import matching, period
+from adapters.sql.search_query import candidates, matching, period, stored
 from gateway.audit.query import INDEX_MAX, Query
 from gateway.audit.searchable import Searchable
 from gateway.errors import AuditUnavailable
@@ -26,6 +26,7 @@ from gateway.ports import Erasure, Indexed
 _QUEUE_MAX = 1_000
 _BATCH_MAX = 64
 _SLICE = 10_000  # rows dropped in one transaction
+_FEW = 1_000  # rows that are looked at one by one rather than by another index
 
 _entries, _digests, _position = tables.entries.c, tables.digests.c, tables.position.c
 
@@ -79,7 +80,7 @@ class SqlSearchIndex:
             _drop(connection, done.next, to.next)  # what an older index left here
             if rows:
                 _INSERT_ENTRY.run_many(connection, [_row(row) for row in rows])
-            digests = [{"digest": bytes.fromhex(digest), "idx": row.index} for row in rows for digest in row.digests]
+            digests = [{"digest": stored(digest), "idx": row.index} for row in rows for digest in row.digests]
             if digests:
                 _INSERT_DIGEST.run_many(connection, digests)
             for erasure in erasures:
@@ -93,15 +94,7 @@ class SqlSearchIndex:
 
     async def find(self, query: Query, *, after: int | None, newest_first: bool, limit: int) -> Sequence[int]:
         def job(connection: Connection) -> Sequence[int]:
-            low, high = 0, _next(connection) - 1
-            span = period(query)
-            if span is not None:
-                first, last = connection.execute(span).one()
-                if first is None or last is None:
-                    return ()
-                low, high = first, min(last, high)
-            statement = matching(query, low=low, high=high, after=after, newest_first=newest_first, limit=limit)
-            return connection.execute(statement).scalars().all()
+            return _find(connection, query, after=after, newest_first=newest_first, limit=limit)
 
         found: Sequence[int] = await self._reads.run(job)
         return found
@@ -168,6 +161,35 @@ def _read_position(connection: Connection) -> Indexed:
 def _next(connection: Connection) -> int:
     next_: int = connection.execute(select(_position.next).where(_position.id == 1)).scalar_one()
     return next_
+
+
+def _find(connection: Connection, query: Query, *, after: int | None, newest_first: bool, limit: int) -> Sequence[int]:
+    low, high = query.first or 0, _next(connection) - 1
+    high = high if query.last is None else min(high, query.last)
+    if after is not None:
+        low, high = (low, min(high, after - 1)) if newest_first else (max(low, after + 1), high)
+    among = _few(connection, query, low, high)
+    span = period(query) if among is None else None
+    if span is not None:
+        first, last = connection.execute(span).one()
+        if first is None or last is None:
+            return ()
+        low, high = max(low, first), min(high, last)
+    statement = matching(query, low=low, high=high, among=among, newest_first=newest_first, limit=limit)
+    return connection.execute(statement).scalars().all()
+
+
+def _few(connection: Connection, query: Query, low: int, high: int) -> Sequence[int] | None:
+    """Where one of several terms is rare, the rows that have it: no planner knows how rare a value is, and the index of
+    a frequent one leads through the whole log."""
+    wanted = [term for term in query.terms if not term.negated]
+    if len(wanted) + (query.since is not None or query.until is not None) < 2:
+        return None
+    for term in wanted:
+        found = connection.execute(candidates(term, low=low, high=high, limit=_FEW + 1)).scalars().all()
+        if len(found) <= _FEW:
+            return found
+    return None
 
 
 def _forget(connection: Connection, subject: str, *, below: int) -> None:

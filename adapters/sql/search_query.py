@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from sqlalchemy import ColumnElement, Select, and_, func, or_, select
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, FromClause, Select, and_, func, or_, select
+from sqlalchemy.sql.base import ReadOnlyColumnCollection
 
 from adapters.sql import search_tables as tables
 from gateway.audit.query import Qualifier, Query, Term
@@ -21,17 +25,30 @@ def period(query: Query) -> Select[int | None, int | None] | None:
     return select(func.min(_entries.idx), func.max(_entries.idx)).where(*conditions) if conditions else None
 
 
-def matching(query: Query, *, low: int, high: int, after: int | None, newest_first: bool, limit: int) -> Select[int]:
-    """The indices, in order, of the rows from `low` to `high` (with it) that match."""
-    conditions = [_entries.idx >= max(low, query.first or 0)]
-    conditions.append(_entries.idx <= (high if query.last is None else min(high, query.last)))
+def candidates(term: Term, *, low: int, high: int, limit: int) -> Select[int]:
+    """Some of the indices from `low` to `high` of the rows that have one of the term's values, in no order."""
+    return select(_entries.idx).where(_entries.idx >= low, _entries.idx <= high, _condition(term)).limit(limit)
+
+
+def matching(
+    query: Query,
+    *,
+    low: int,
+    high: int,
+    among: Sequence[int] | None,
+    newest_first: bool,
+    limit: int,
+) -> Select[int]:
+    """The indices, in order, of the rows from `low` to `high` that match; `among`: of these rows only."""
+    rows: FromClause = tables.entries
+    if among is not None:
+        # Its limit keeps the planner from going by any other index than that of the rows.
+        rows = select(tables.entries).where(_entries.idx.in_(among)).limit(len(among)).subquery()
     # `+ 0`: the planner is not to go by the index on time, and sort.
-    conditions += _in_period(query, _entries.time + 0)
-    conditions += [_condition(term) for term in query.terms]
-    if after is not None:
-        conditions.append(_entries.idx < after if newest_first else _entries.idx > after)
-    order = _entries.idx.desc() if newest_first else _entries.idx.asc()
-    return select(_entries.idx).where(and_(*conditions)).order_by(order).limit(limit)
+    conditions = [rows.c.idx >= low, rows.c.idx <= high, *_in_period(query, rows.c.time + 0)]
+    conditions += [_condition(term, rows.c) for term in query.terms]
+    order = rows.c.idx.desc() if newest_first else rows.c.idx.asc()
+    return select(rows.c.idx).where(and_(*conditions)).order_by(order).limit(limit)
 
 
 def _in_period(query: Query, time: ColumnElement[int]) -> list[ColumnElement[bool]]:
@@ -43,20 +60,21 @@ def _in_period(query: Query, time: ColumnElement[int]) -> list[ColumnElement[boo
     return conditions
 
 
-def _condition(term: Term) -> ColumnElement[bool]:
+def _condition(term: Term, row: ReadOnlyColumnCollection[str, Any] = _entries) -> ColumnElement[bool]:
     if term.qualifier is Qualifier.DIGEST:
-        found = _entries.idx.in_(
-            select(_digests.idx).where(_digests.digest.in_([bytes.fromhex(v) for v in term.values]))
-        )
+        found = row.idx.in_(select(_digests.idx).where(_digests.digest.in_([stored(v) for v in term.values])))
         return ~found if term.negated else found
     if term.qualifier is Qualifier.TYPE:
         families = [value.removesuffix(_FAMILY) for value in term.values if value.endswith(_FAMILY)]
         types = [value for value in term.values if not value.endswith(_FAMILY)]
-        ways = [
-            column.in_(values) for column, values in ((_entries.family, families), (_entries.type, types)) if values
-        ]
+        ways = [column.in_(values) for column, values in ((row.family, families), (row.type, types)) if values]
         return ~or_(*ways) if term.negated else or_(*ways)
-    column = _entries[term.qualifier.value]
+    column = row[term.qualifier.value]
     if term.negated:
         return or_(column.is_(None), column.not_in(term.values))
     return column == term.values[0] if len(term.values) == 1 else column.in_(term.values)
+
+
+def stored(digest: str) -> bytes:
+    """Half of a digest's pseudonym is enough to find it by: what is found is compared with the entry."""
+    return bytes.fromhex(digest)[:16]

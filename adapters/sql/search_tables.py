@@ -43,7 +43,7 @@ entries = Table(
 digests = Table(
     "search_digests",
     index,
-    Column("digest", LargeBinary, primary_key=True),  # pseudonym, 32 bytes
+    Column("digest", LargeBinary, primary_key=True),  # the first 16 bytes of its pseudonym
     Column("idx", BigInteger, primary_key=True, autoincrement=False),
     Index("search_digests_by_entry", "idx"),
     sqlite_with_rowid=False,

@@ -264,10 +264,16 @@ asked = st.builds(
 )
 
 
-@given(rows=logs, questions=st.lists(asked, min_size=1, max_size=8), limit=st.integers(1, 7), split=st.integers(0, 25))
+@given(
+    rows=logs,
+    questions=st.lists(asked, min_size=1, max_size=8),
+    limit=st.integers(1, 7),
+    split=st.integers(0, 25),
+    few=st.integers(0, 9),
+)
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_every_query_finds_what_a_scan_finds(
-    database: str, rows: list[Searchable], questions: list[Asked], limit: int, split: int
+    database: str, rows: list[Searchable], questions: list[Asked], limit: int, split: int, few: int
 ) -> None:
     async def compare() -> None:
         async with open_search_index(database) as index:
@@ -286,4 +292,6 @@ def test_every_query_finds_what_a_scan_finds(
                         after = page[-1]
                     assert found == (expected[::-1] if newest_first else expected)
 
-    asyncio.run(compare())
+    with pytest.MonkeyPatch.context() as changed:
+        changed.setattr("adapters.sql.search_index._FEW", few)
+        asyncio.run(compare())
