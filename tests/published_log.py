@@ -92,7 +92,9 @@ class MemorySource:
         return (self.read(path, bytes_max=bytes_max) for path in paths)
 
     def names(self, folder: str) -> list[str] | None:
-        return sorted(path for path in self.files if path.startswith(f"{folder}/")) if self.listed else None
+        if not self.listed:
+            return None
+        return sorted(path for path in self.files if not folder or path.startswith(f"{folder}/"))
 
 
 def bundle_path(index: int, size: int) -> str:

@@ -57,5 +57,5 @@ class ArchiveSource:
         return (self.read(path, bytes_max=bytes_max) for path in paths)
 
     def names(self, folder: str) -> Iterator[str]:
-        start = f"{self._prefix}{folder}/"
+        start = f"{self._prefix}{folder}/" if folder else self._prefix
         return (member[len(self._prefix) :] for member in sorted(self._members) if member.startswith(start))

@@ -11,19 +11,22 @@ from pathlib import Path
 import pytest
 
 from adapters.logreading.directory import DirectorySource
+from gateway.audit.note import NoteSigner, VerifierKey
 from gateway.audit.verifying import Earlier, Report, Trust, verify_log
-from tests import published_log
+from tests import audit_parts, published_log, samples
+from tests.compliance_desk import open_log
 from tests.published_log import checkpoint, entries_of, log_signer, published, witness_signer
 
 GOPATH = Path("/usr/share/gocode")  # where Debian's golang-golang-x-mod-dev lies
 SIZE = 2_000
+KEY = log_signer().verifier
 
 Go = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 @pytest.fixture(scope="module")
 def go(require_tool: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Go:
-    """`go(folder, *options)` runs the verifier, which is built once and offline."""
+    """`go(folder, *options, key=KEY)` runs the verifier, which is built once and offline."""
     compiler = require_tool("go")
     library = GOPATH / "src/golang.org/x/mod/sumdb/tlog"
     require_tool("golang-golang-x-mod-dev", library if library.is_dir() else None)
@@ -36,15 +39,16 @@ def go(require_tool: Callable[..., Path], tmp_path_factory: pytest.TempPathFacto
         timeout=110,
     )
 
-    def verify(folder: Path, *options: str | Path) -> subprocess.CompletedProcess[str]:
-        key = str(log_signer().verifier)
-        return subprocess.run([binary, *options, folder, key], capture_output=True, text=True, timeout=60, check=False)
+    def verify(folder: Path, *options: str | Path, key: VerifierKey = KEY) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [binary, *options, folder, str(key)], capture_output=True, text=True, timeout=60, check=False
+        )
 
     return verify
 
 
 def ours(folder: Path, *earlier: Path) -> Report:
-    trust = Trust(keys=(log_signer().verifier,), witnesses=(witness_signer().verifier,), quorum=1)
+    trust = Trust(keys=(KEY,), witnesses=(witness_signer().verifier,), quorum=1)
     kept = [Earlier(name=file.name, data=file.read_bytes()) for file in earlier]
     return verify_log(DirectorySource(folder), trust, earlier=kept)
 
@@ -57,6 +61,28 @@ def test_a_published_log_verifies_in_both(go: Go, tmp_path: Path, size: int) -> 
     result = go(folder, "-from", tmp_path / "older")
     assert (result.returncode, result.stdout, result.stderr) == (0, f"verified {size} entries\n", "")
     assert ours(folder, tmp_path / "older").ok
+
+
+async def test_a_log_by_its_real_writer_verifies_in_both_as_it_grows(go: Go, tmp_path: Path) -> None:
+    folder, older, key = tmp_path / "published", [], NoteSigner("log.example", audit_parts.KEY).verifier
+    async with (
+        open_log(tmp_path) as log,
+        audit_parts.publishing(log, folder, origin=key.name, interval_seconds=0.01) as publisher,
+    ):
+        for count in (1, 254, 1, 300):
+            await log.append([samples.record() for _ in range(count)])
+            assert await publisher.wait_covered((await log.head()).size - 1, timeout_seconds=30)
+            older.append(tmp_path / f"checkpoint-{len(older)}")
+            older[-1].write_bytes((folder / "checkpoint").read_bytes())
+    result = go(folder, *(word for file in older for word in ("-from", file)), key=key)
+    assert (result.returncode, result.stdout, result.stderr) == (0, "verified 556 entries\n", "")
+    report = verify_log(
+        DirectorySource(folder),
+        Trust(keys=(key,)),
+        earlier=[Earlier(name=file.name, data=file.read_bytes()) for file in older],
+    )
+    assert report.findings == []
+    assert report.entries == 556
 
 
 def test_a_log_that_began_otherwise_is_refused_by_both(go: Go, tmp_path: Path) -> None:

@@ -6,9 +6,10 @@ called and cut, what an entry looks like and how a tree is built is said here a 
 
 from __future__ import annotations
 
+from gateway.audit.verifying.case import is_case, verify_case
 from gateway.audit.verifying.findings import Finding, Report, Stamp
 from gateway.audit.verifying.heads import Earlier, Trust
 from gateway.audit.verifying.log import verify_log
 from gateway.audit.verifying.source import Source
 
-__all__ = ["Earlier", "Finding", "Report", "Source", "Stamp", "Trust", "verify_log"]
+__all__ = ["Earlier", "Finding", "Report", "Source", "Stamp", "Trust", "is_case", "verify_case", "verify_log"]

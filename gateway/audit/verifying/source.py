@@ -16,4 +16,4 @@ class Source(Protocol):
         """`read` of each, in order; a source that is far away reads ahead."""
 
     def names(self, folder: str) -> Iterable[str] | None:
-        """The paths of all files below the folder; None when this source cannot list."""
+        """The paths of all files below the folder, of all for ""; None when this source cannot list."""

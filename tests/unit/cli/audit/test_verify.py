@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 
 from gateway.audit.tiles import bundle
 from gateway.cli.commands import run
-from tests import published_log
+from tests import case_bundles, published_log, samples
 from tests.published_log import (
     ORIGIN,
     WITNESS,
@@ -101,6 +102,27 @@ def test_zip_of_the_folder_is_read(folder: Path, capsys: Captured) -> None:
             archive.write(file, file.relative_to(folder.parent))
     assert verify(folder.parent / "log.zip", "--key", VKEY) == 0
     assert "verified   600 entries" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("unzipped", [False, True])
+def test_case_bundle_is_told_from_a_log(tmp_path: Path, capsys: Captured, unzipped: bool) -> None:
+    async def exported() -> None:
+        async with case_bundles.open_world(tmp_path) as world:
+            await world.append([samples.record() for _ in range(5)])
+            await world.publish(witnesses=[witness_signer()])
+            await world.case("index:1..3")
+
+    asyncio.run(exported())
+    place = tmp_path / "case.zip"
+    if unzipped:
+        with ZipFile(place) as bundle:
+            bundle.extractall(tmp_path / "case")
+        place = tmp_path / "case"
+    assert verify(place, "--key", VKEY, "--witness", WITNESS_KEY) == 0
+    out = capsys.readouterr().out
+    assert "checked by the bundle's own verify.py" in out
+    assert out.endswith("verified   3 entries\n")
+    assert verify(place, "--key", VKEY, "--from", place) == 2
 
 
 def test_key_may_come_from_a_file(folder: Path) -> None:
