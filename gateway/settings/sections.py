@@ -118,7 +118,7 @@ class Secrets(Section):
 
 class Reports(Section):
     signing_key_file: File
-    """PEM P-256 private key that signs verification reports."""
+    """PEM P-256 private key that signs verification reports and receipts."""
     key_id: KeyId
     """`kid` of that key, and CDI `publicKeyId`."""
 
