@@ -83,14 +83,14 @@ class World:
         values |= {"keyed": self.keyed, "clock": self.clock, "operator": OPERATOR}
         return Exporting(**(values | changes))
 
-    def case_file(self, draft: Draft, overview: Overview, *, whole: bool = False, **changes: Any) -> CaseFile:
+    def case_file(self, archive: ZipArchive, overview: Overview, *, whole: bool = False, **changes: Any) -> CaseFile:
         values: dict[str, Any] = {"store": self.files, "log": self.log, "clock": self.clock, "keeper": keeper()}
-        return CaseFile(ZipArchive(draft.file), overview, whole=whole, **(values | changes))
+        return CaseFile(archive, overview, whole=whole, **(values | changes))
 
     async def case(self, text: str = "", *, whole: bool = False, name: str = "case.zip", **changes: Any) -> Exported:
         """A case bundle in `folder`."""
-        with Draft(self.folder / name) as draft, Overview() as overview:
-            file = self.case_file(draft, overview, whole=whole, **changes)
+        with Draft(self.folder / name) as draft, ZipArchive(draft.file) as archive, Overview() as overview:
+            file = self.case_file(archive, overview, whole=whole, **changes)
             return await self.exporting().export(self.query(text), file, draft)
 
 

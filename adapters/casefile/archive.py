@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import zipfile
-from typing import IO, Any
+from types import TracebackType
+from typing import IO, Any, Self
 
 _EARLIEST = (1980, 1, 1, 0, 0, 0)  # that a zip can say
 _READABLE = 0o100644 << 16
@@ -13,12 +14,22 @@ _LEVEL = 6
 
 
 class ZipArchive:
+    """As a context manager it lets go of the file at the end, also in the middle of one of its own."""
+
     def __init__(self, file: IO[bytes]) -> None:
         self._zip = zipfile.ZipFile(file, "w", compression=zipfile.ZIP_DEFLATED, compresslevel=_LEVEL)
         self._digests: dict[str, str] = {}
         self._path = ""
         self._open: IO[bytes] | None = None
         self._digest: Any = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
 
     def start(self, path: str) -> None:
         self._end()

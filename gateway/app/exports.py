@@ -51,7 +51,8 @@ def open_file(desk: Desk, path: Path, *, file_format: str, bom: bool = False) ->
             yield TableFile(file_format, _table(draft.file, file_format, bom=bom)), draft
         else:
             overview = stack.enter_context(Overview())
-            yield _case(desk, draft, overview, whole=file_format == CASE_COMPLETE), draft
+            archive = stack.enter_context(ZipArchive(draft.file))
+            yield _case(desk, archive, overview, whole=file_format == CASE_COMPLETE), draft
 
 
 def _table(file: IO[bytes], file_format: str, *, bom: bool) -> RecordTable:
@@ -66,7 +67,7 @@ def _table(file: IO[bytes], file_format: str, *, bom: bool) -> RecordTable:
     return ParquetTable(file)
 
 
-def _case(desk: Desk, draft: Draft, overview: Overview, *, whole: bool) -> CaseFile:
+def _case(desk: Desk, archive: ZipArchive, overview: Overview, *, whole: bool) -> CaseFile:
     audit = desk.settings.audit
     files = [audit.signing_key_file, *audit.also_signing_key_files]
     keeper = Keeper(
@@ -79,7 +80,7 @@ def _case(desk: Desk, draft: Draft, overview: Overview, *, whole: bool) -> CaseF
         software=f"{SOFTWARE}/{version(SOFTWARE)}",
     )
     return CaseFile(
-        ZipArchive(draft.file),
+        archive,
         overview,
         store=TileDirectory(audit.publish.dir),
         log=desk.audit,

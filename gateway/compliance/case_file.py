@@ -161,8 +161,9 @@ class CaseFile:
         place = span.first
         while place < span.end:
             page = await self._log.entries(place, min(_PAGE, span.end - place))
-            if not page or page[0].index != place:
-                raise ExportRefused(f"there is no entry {place}: run `cdi-gateway audit verify`")
+            expected = range(place, place + len(page))
+            if not page or any(stored.index != index for stored, index in zip(page, expected, strict=True)):
+                raise ExportRefused(f"entries from {place} on are missing: run `cdi-gateway audit verify`")
             data = b"".join(case.ranged(stored.entry, stored.leaf_hash) for stored in page)
             await asyncio.to_thread(self._archive.write, data)
             place += len(page)
