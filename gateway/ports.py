@@ -352,7 +352,7 @@ class RecordTable(Protocol):
     def add(self, rows: Sequence[ExportedRow]) -> None: ...
 
     def close(self) -> None:
-        """No more rows."""
+        """No more rows. Again: nothing."""
 
 
 class SpooledTable(RecordTable, Protocol):

@@ -25,12 +25,15 @@ class CsvTable:
         self._text = io.TextIOWrapper(file, encoding="utf-8", newline="", write_through=True)
         self._writer = csv.writer(self._text, lineterminator="\r\n")
         self._writer.writerow(COLUMNS)
+        self._closed = False
 
     def add(self, rows: Sequence[ExportedRow]) -> None:
         self._writer.writerows([safe(cell) for cell in cells(found).values()] for found in rows)
 
     def close(self) -> None:
-        self._text.detach()  # the file is its owner's to close
+        if not self._closed:
+            self._text.detach()  # the file is its owner's to close
+            self._closed = True
 
 
 class JsonLinesTable:

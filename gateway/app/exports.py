@@ -18,7 +18,7 @@ from adapters.tiles.directory import TileDirectory
 from gateway.app.desk import Desk
 from gateway.app.parts import SOFTWARE
 from gateway.audit.case import case_name
-from gateway.compliance.case_file import CaseFile, Keeper
+from gateway.compliance.case_file import COVERED_SECONDS, CaseFile, Keeper
 from gateway.compliance.exporting import Exporting, ExportRefused, Format
 from gateway.compliance.table_file import TableFile
 from gateway.ports import RecordTable
@@ -48,7 +48,9 @@ def open_file(desk: Desk, path: Path, *, file_format: str, bom: bool = False) ->
     with contextlib.ExitStack() as stack:
         draft = stack.enter_context(Draft(path))
         if file_format in TABLES:
-            yield TableFile(file_format, _table(draft.file, file_format, bom=bom)), draft
+            table = _table(draft.file, file_format, bom=bom)
+            stack.callback(table.close)  # also of an export that failed, while its file is still open
+            yield TableFile(file_format, table), draft
         else:
             overview = stack.enter_context(Overview())
             archive = stack.enter_context(ZipArchive(draft.file))
@@ -87,4 +89,5 @@ def _case(desk: Desk, archive: ZipArchive, overview: Overview, *, whole: bool) -
         clock=desk.clock,
         keeper=keeper,
         whole=whole,
+        covered_seconds=COVERED_SECONDS,
     )
