@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -24,6 +25,14 @@ class DirectorySource:
 
     def names(self, folder: str) -> Iterator[str]:
         """What begins with a dot is the writer's own (locks, files under way), and no part of the log."""
-        for file in sorted((self._folder / folder).glob("**/*")):
-            if file.is_file() and not file.name.startswith("."):
-                yield file.relative_to(self._folder).as_posix()
+        for parent, folders, files in os.walk(self._folder / folder, onerror=_unless_absent):
+            folders.sort()
+            for name in sorted(files):
+                file = Path(parent, name)
+                if not name.startswith(".") and file.is_file():
+                    yield file.relative_to(self._folder).as_posix()
+
+
+def _unless_absent(error: OSError) -> None:
+    if not isinstance(error, FileNotFoundError):
+        raise error

@@ -33,8 +33,14 @@ class HttpSource:
 
     def __init__(self, url: str, *, ca_file: Path | None = None) -> None:
         parts = urlsplit(url)
-        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
-            raise ValueError("an address is http:// or https://, a host and a path")
+        if (
+            parts.scheme not in {"http", "https"}
+            or not parts.hostname
+            or parts.query
+            or parts.fragment
+            or "@" in parts.netloc
+        ):
+            raise ValueError("an address is http:// or https://, a host and a path, and no more")
         self._secure = parts.scheme == "https"
         self._host, self._port = parts.hostname, parts.port
         self._prefix = parts.path.rstrip("/")
@@ -82,7 +88,7 @@ class HttpSource:
 
     def _get(self, path: str, bytes_max: int) -> bytes | None:
         connection = self._connection()
-        connection.request("GET", quote(f"{self._prefix}/{path}"), headers={"Accept-Encoding": "gzip, identity"})
+        connection.request("GET", f"{self._prefix}/{quote(path)}", headers={"Accept-Encoding": "gzip, identity"})
         with connection.getresponse() as response:
             if response.status in {404, 410}:
                 response.read()

@@ -21,7 +21,7 @@ from gateway.audit.verifying.findings import Report
 from gateway.audit.verifying.heads import CHECKPOINT, Trust, newest
 from gateway.audit.verifying.layout import HASH_BYTES
 from gateway.audit.verifying.source import Source
-from gateway.audit.verifying.stamps import stamped
+from gateway.audit.verifying.stamps import listed, stamped
 from gateway.audit.verifying.subtrees import Subtrees, consistent
 from gateway.core import merkle
 
@@ -150,7 +150,7 @@ class _Case:
         self.report.remarks.append(f"entries {first} to {end - 1} are all in the bundle")
 
     def check_stamps(self, trust: Trust) -> None:
-        for mark in stamped(self.source, self.head, trust, self.report):
+        for mark in stamped(self.source, listed(self.source), self.head, trust, self.report):
             path = f"timestamps/{mark.size}.consistency"
             proof = [base64.b64decode(line, validate=True) for line in _file(self.source, path).split()]
             if consistent(mark.size, mark.root, self.head.size, self.head.root, proof):

@@ -12,7 +12,7 @@ from gateway.audit.verifying.findings import Report
 from gateway.audit.verifying.heads import CHECKPOINT, Earlier, Mark, Trust, marks, newest
 from gateway.audit.verifying.layout import ENTRIES, WIDTH, Name, hashes
 from gateway.audit.verifying.source import Source
-from gateway.audit.verifying.stamps import stamped
+from gateway.audit.verifying.stamps import listed, stamped
 from gateway.audit.verifying.tower import Hashes, Row, Tower, root_of
 
 Progress = Callable[[int, int], None]
@@ -24,9 +24,10 @@ def verify_log(
 ) -> Report:
     """Everything that the published bytes can tell. Raises OSError for what cannot be read."""
     report = Report()
+    sizes = listed(source)
     head = newest(source.read(CHECKPOINT, bytes_max=note.NOTE_BYTES_MAX), trust, report)
     if head is not None:
-        passed = [*marks(earlier, head, trust.keys, report), *stamped(source, head, trust, report)]
+        passed = [*marks(earlier, head, trust.keys, report), *stamped(source, sizes, head, trust, report)]
         _Pass(source, head, passed, report).run(progress)
     return report
 

@@ -29,23 +29,22 @@ _HASHES = {
 }
 
 
-def stamped(source: Source, head: Checkpoint, trust: Trust, report: Report) -> list[Mark]:
-    """The heads that were time-stamped, which the log must pass through. Reports the tokens that do not fit theirs."""
+def listed(source: Source) -> list[int] | None:
+    """The sizes of the time-stamped checkpoints that are there; None where that cannot be known. To be asked before the
+    newest checkpoint is read: a log that is being written must not look as if it had gone back."""
     names = source.names(_FOLDER)
     if names is None:
+        return None
+    return sorted({int(match[1]) for match in map(_NAME.fullmatch, names) if match is not None})
+
+
+def stamped(source: Source, sizes: Sequence[int] | None, head: Checkpoint, trust: Trust, report: Report) -> list[Mark]:
+    """The heads that were time-stamped, which the log must pass through. Reports the tokens that do not fit theirs."""
+    if sizes is None:
         report.remarks.append("time-stamps were not looked for: this source cannot be listed")
         return []
-    found, sizes = [], set()
-    for path in names:
-        match = _NAME.fullmatch(path)
-        if match is None:
-            continue
-        sizes.add(int(match[1]))
-    for size in sorted(sizes):
-        mark = _stamped(source, size, head, trust, report)
-        if mark is not None:
-            found.append(mark)
-    return found
+    found = (_stamped(source, size, head, trust, report) for size in sizes)
+    return [mark for mark in found if mark is not None]
 
 
 def _stamped(source: Source, size: int, head: Checkpoint, trust: Trust, report: Report) -> Mark | None:

@@ -45,6 +45,12 @@ def test_names_are_those_of_the_log(folder: Path) -> None:
     (folder / "timestamps").mkdir()
     (folder / "timestamps/5.tsr").touch()
     source = DirectorySource(folder)
-    assert list(source.names("tile")) == sorted(path for path in FILES if path != "checkpoint")
+    assert sorted(source.names("tile")) == sorted(path for path in FILES if path != "checkpoint")
     assert list(source.names("timestamps")) == ["timestamps/5.tsr"]
     assert list(source.names("nothing")) == []
+    assert sorted(source.names("")) == sorted([*FILES, "timestamps/5.tsr"])
+
+
+def test_folder_that_cannot_be_listed_is_an_error(folder: Path) -> None:
+    with pytest.raises(NotADirectoryError):
+        list(DirectorySource(folder).names("checkpoint"))

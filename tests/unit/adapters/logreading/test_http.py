@@ -141,7 +141,8 @@ def test_address_where_nobody_listens_is_an_error() -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["ftp://host/", "http://", "https:///path", "http://host/?a=b", "http://host/#a", "host"]
+    "url",
+    ["ftp://host/", "http://", "https:///path", "http://host/?a=b", "http://host/#a", "http://user:word@host/", "host"],
 )
 def test_what_is_no_address_is_refused(url: str) -> None:
     with pytest.raises(ValueError, match="address"):

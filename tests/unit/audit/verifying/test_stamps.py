@@ -125,6 +125,19 @@ async def test_what_is_no_token_is_refused(stamped: Stamped, data: bytes) -> Non
     assert faults(stamped.report({"timestamps/300.tsr": data})) == ["timestamps/300.tsr"]
 
 
+def test_stamp_that_comes_while_the_log_is_read_is_no_rollback() -> None:
+    class Growing(MemorySource):
+        """Has grown, and been stamped, by the time that its checkpoint is read."""
+
+        def read(self, path: str, *, bytes_max: int) -> bytes | None:
+            data = super().read(path, bytes_max=bytes_max)
+            if path == "checkpoint":
+                self.files |= published(LOG) | {"timestamps/600.checkpoint": checkpoint(LOG).encode()}
+            return data
+
+    assert verify_log(Growing(published(LOG[:500])), Trust(keys=(log_signer().verifier,))).findings == []
+
+
 def test_source_that_cannot_list_says_that_it_did_not_look() -> None:
     report = verify_log(MemorySource(published(LOG[:5]), listed=False), Trust(keys=(log_signer().verifier,)))
     assert report.ok
