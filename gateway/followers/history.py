@@ -12,7 +12,7 @@ from gateway.audit.edge import Edge, edge_at
 from gateway.audit.note import Checkpoint, NoteInvalid, SignedNote, VerifierKey, checkpoint, parse, verify
 from gateway.audit.tiles import HEIGHT, WIDTH, Tile
 from gateway.audit.tree import HASH_BYTES, Frontier
-from gateway.followers.tiling import BUNDLES, PAGE_ENTRIES, Tiler, check_entries
+from gateway.followers.tiling import BUNDLES, PAGE_ENTRIES, Tiler, check_entries, present
 from gateway.ports import Head, LogReader, StoredEntry, TileStore
 
 COMPARED_ENTRIES = 65_536  # newest; `audit verify` compares all of them
@@ -81,7 +81,7 @@ async def resumed(
     check_not_behind(head, signed)
     await asyncio.to_thread(store.sweep)
     if await asyncio.to_thread(_complete, store, signed.size, head.pruned):
-        tiler = await _from_files(reader, store, signed)
+        tiler = await _from_files(reader, store, signed, head.pruned)
         if tiler is not None and await _newest_agree(reader, store, signed.size):
             await asyncio.to_thread(tiler.finish)  # the incomplete files are few: written rather than looked for
             return tiler
@@ -114,13 +114,15 @@ def _complete(store: TileStore, size: int, pruned: int) -> bool:
     return True
 
 
-async def _from_files(reader: LogReader, store: TileStore, signed: Checkpoint) -> Tiler | None:
+async def _from_files(reader: LogReader, store: TileStore, signed: Checkpoint, pruned: int) -> Tiler | None:
     """Lowest level and bundle from the entries, the levels above from files. None when that is not what was signed."""
     width = signed.size % WIDTH
     page = await reader.entries(signed.size - width, width) if width else ()
     check_entries(page, signed.size - width)
     leaves = b"".join(stored.leaf_hash for stored in page)
-    tail = [stored.entry for stored in page if stored.entry is not None]
+    tail = [stored.entry for stored in page]
+    if signed.size - width >= pruned:
+        present(tail, signed.size - width)
 
     def hashes(tile: Tile) -> bytes:
         return leaves if tile.level == 0 else _prefix(store, tile)
@@ -129,7 +131,7 @@ async def _from_files(reader: LogReader, store: TileStore, signed: Checkpoint) -
         edge = await asyncio.to_thread(edge_at, signed.size, hashes)
     except ValueError:
         return None
-    if edge.root() != signed.root or len(tail) != width:
+    if edge.root() != signed.root:
         return None
     return Tiler(reader, store, edge=edge, tail=tail)
 

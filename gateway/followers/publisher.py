@@ -159,6 +159,8 @@ class Publisher:
                 await self._note_new_keys(note)
             self._tiler = tiler
             self._partial |= _incomplete(tiler.edge.size)
+            if newest is not None and newest.size == head.size:  # else the round that follows does it
+                await asyncio.to_thread(self._tidy, head)
         if data is not None and newest is not None and data != self._published:
             await self._cosigners.seen(data)
             self._done(data, newest.size, at)

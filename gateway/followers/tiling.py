@@ -22,9 +22,10 @@ class EntriesDamaged(Exception):
 
 
 class Tiler:
-    """Cuts the entries of one log into files, from where `edge` and `tail` stand: entries of the incomplete bundle."""
+    """Cuts the entries of one log into files, from where `edge` and `tail` stand: the entries of the incomplete bundle,
+    None for what is pruned."""
 
-    def __init__(self, reader: LogReader, store: TileStore, *, edge: Edge, tail: Sequence[bytes]) -> None:
+    def __init__(self, reader: LogReader, store: TileStore, *, edge: Edge, tail: Sequence[bytes | None]) -> None:
         """Raises ValueError when edge and tail do not fit."""
         if len(tail) != edge.size % WIDTH:
             raise ValueError("the entries of the incomplete bundle do not fit the size")
@@ -56,24 +57,26 @@ class Tiler:
             raise EntriesDamaged(f"there is no entry {self.edge.size}")
         check_entries(page, self.edge.size)
         edge, full = self.edge.extended([stored.leaf_hash for stored in page])
-        held: list[bytes | None] = [*self._tail, *(stored.entry for stored in page)]
+        held = [*self._tail, *(stored.entry for stored in page)]
         first = self.edge.size - len(self._tail)
         whole = len(held) // WIDTH * WIDTH
         files = []
         for start in range(0, whole, WIDTH):
             if first + start >= pruned:
-                data = bundle(_present(held[start : start + WIDTH], first + start))
+                data = bundle(present(held[start : start + WIDTH], first + start))
                 files.append((Tile(level=BUNDLES, number=(first + start) // WIDTH).path, data))
         files += [(tile.path, data) for tile, data in full]
-        tail = _present(held[whole:], first + whole)
+        if first + whole >= pruned:
+            present(held[whole:], first + whole)
         self._store.write(files)
-        self.edge, self._tail = edge, tail
+        self.edge, self._tail = edge, held[whole:]
 
     def _incomplete(self) -> list[tuple[Tile, bytes]]:
         files = self.edge.partial()
-        if self._tail:
-            tile = Tile(level=BUNDLES, number=self.edge.size // WIDTH, width=len(self._tail))
-            files.insert(0, (tile, bundle(self._tail)))
+        tail = [entry for entry in self._tail if entry is not None]
+        if tail and len(tail) == len(self._tail):  # else it is pruned, and the log has more entries than this tree
+            tile = Tile(level=BUNDLES, number=self.edge.size // WIDTH, width=len(tail))
+            files.insert(0, (tile, bundle(tail)))
         return files
 
 
@@ -86,7 +89,8 @@ def check_entries(page: Sequence[StoredEntry], start: int) -> None:
             raise EntriesDamaged(f"the leaf hash of entry {index} is not that of its bytes")
 
 
-def _present(entries: Sequence[bytes | None], start: int) -> list[bytes]:
+def present(entries: Sequence[bytes | None], start: int) -> list[bytes]:
+    """The entries from `start` on, none of which is pruned. Raises EntriesDamaged."""
     found = [entry for entry in entries if entry is not None]
     if len(found) != len(entries):
         raise EntriesDamaged(f"an entry from {start} on has no bytes, though it was not pruned")

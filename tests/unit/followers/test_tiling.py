@@ -102,3 +102,11 @@ async def test_a_step_that_failed_is_done_again(tmp_path: Path) -> None:
 def test_a_tail_that_does_not_fit_is_a_mistake(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="do not fit"):
         Tiler(MemoryLog(), TileDirectory(tmp_path), edge=Edge(), tail=[b"{}"])
+
+
+async def test_a_tree_whose_last_bundle_was_pruned_since_goes_on(tmp_path: Path) -> None:
+    log = MemoryLog(300)
+    log.prune(256)
+    tiler = await tiled(log, tmp_path, 200, 300)
+    assert {path for path in files_of(tmp_path) if "entries" in path} == {"tile/entries/001.p/44"}
+    assert tiler.edge.root() == log.signed().root
