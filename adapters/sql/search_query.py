@@ -61,18 +61,20 @@ def _in_period(query: Query, time: ColumnElement[int]) -> list[ColumnElement[boo
 
 
 def _condition(term: Term, row: ReadOnlyColumnCollection[str, Any] = _entries) -> ColumnElement[bool]:
+    holds: ColumnElement[bool]
     if term.qualifier is Qualifier.DIGEST:
-        found = row.idx.in_(select(_digests.idx).where(_digests.digest.in_([stored(v) for v in term.values])))
-        return ~found if term.negated else found
-    if term.qualifier is Qualifier.TYPE:
+        holds = row.idx.in_(select(_digests.idx).where(_digests.digest.in_([stored(v) for v in term.values])))
+    elif term.qualifier is Qualifier.TYPE:
         families = [value.removesuffix(_FAMILY) for value in term.values if value.endswith(_FAMILY)]
         types = [value for value in term.values if not value.endswith(_FAMILY)]
         ways = [column.in_(values) for column, values in ((row.family, families), (row.type, types)) if values]
-        return ~or_(*ways) if term.negated else or_(*ways)
-    column = row[term.qualifier.value]
-    if term.negated:
-        return or_(column.is_(None), column.not_in(term.values))
-    return column == term.values[0] if len(term.values) == 1 else column.in_(term.values)
+        holds = or_(*ways)
+    else:
+        column = row[term.qualifier.value]
+        holds = column == term.values[0] if len(term.values) == 1 else column.in_(term.values)
+        if term.negated:
+            return or_(column.is_(None), ~holds)
+    return ~holds if term.negated else holds
 
 
 def stored(digest: str) -> bytes:

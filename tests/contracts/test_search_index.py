@@ -273,7 +273,7 @@ asked = st.builds(
 )
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_every_query_finds_what_a_scan_finds(
-    database: str, rows: list[Searchable], questions: list[Asked], limit: int, split: int, few: int
+    database: str, *, rows: list[Searchable], questions: list[Asked], limit: int, split: int, few: int
 ) -> None:
     async def compare() -> None:
         async with open_search_index(database) as index:
