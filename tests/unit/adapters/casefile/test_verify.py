@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import asyncio
 import base64
 import hashlib
 import shutil
@@ -20,8 +21,12 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from rfc3161_client import HashAlgorithm, TimestampRequestBuilder
 
 from adapters.casefile import verify as verifier
+from adapters.clock import SystemClock
+from adapters.sandbox.pki import Authority
+from adapters.sandbox.timestamp_authority import TimestampAuthority
 from gateway.audit import case, tree
 from gateway.core import merkle
 from tests.case_bundles import VERIFIER, VKEY, WITNESS_VKEY, timestamp_response, verify, zipped
@@ -328,6 +333,28 @@ def test_a_time_stamp_is_of_the_logs_earlier_state(bundles: Bundles, place: Path
     assert checked(resigned(bundles.stated, {token: refused}), place) == ["a time-stamp was refused by its authority"]
     sha512 = timestamp_response(bundles.stated[stamped], algorithm=bytes.fromhex("608648016503040203"))
     assert checked(resigned(bundles.stated, {token: sha512}), place) == ["a time-stamp is not over a SHA-256"]
+
+
+def test_a_real_token_is_read_and_the_printed_command_checks_it(
+    bundles: Bundles, tmp_path: Path, require_tool: Callable[..., Path]
+) -> None:
+    openssl = str(require_tool("openssl"))
+    now = int(SystemClock().now())
+    authority = Authority.create("time-stamps", now=now)
+    authority.timestamping("signer", now=now).write(tmp_path / "cert.pem", tmp_path / "key.pem")
+    (tmp_path / "ca.pem").write_bytes(authority.certificate_pem)
+    tsa = TimestampAuthority(openssl, tmp_path, certificate=tmp_path / "cert.pem", key=tmp_path / "key.pem")
+    stamped = bundles.stated[f"timestamps/{STAMPED}.checkpoint"]
+    query = TimestampRequestBuilder().data(stamped).hash_algorithm(HashAlgorithm.SHA256).build()
+    token = asyncio.run(tsa.reply(query.as_bytes()))
+    for name, data in resigned(bundles.stated, {f"timestamps/{STAMPED}.tsr": token}).items():
+        (tmp_path / "case" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "case" / name).write_bytes(data)
+    code, said = verify(tmp_path / "case", "--key", VKEY)
+    assert code == 0
+    command = said[said.index("openssl ts -verify") :].splitlines()[0].replace("AUTHORITY.pem", "../ca.pem").split()
+    done = subprocess.run([openssl, *command[1:]], cwd=tmp_path / "case", capture_output=True, text=True, check=False)
+    assert "Verification: OK" in done.stdout + done.stderr
 
 
 @settings(max_examples=200, deadline=None)
