@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Engine, bindparam, delete, func, select, upda
 from adapters.sql import engine as engines
 from adapters.sql import search_tables as tables
 from adapters.sql.commit import GroupCommit
-from adapters.sql.prepared import Prepared, insertion
+from adapters.sql.prepared import Bulk, Prepared
 from adapters.sql.search_query import candidates, matching, period, stored
 from gateway.audit.query import INDEX_MAX, Query
 from gateway.audit.searchable import Searchable
@@ -30,8 +30,8 @@ _FEW = 1_000  # rows that are looked at one by one rather than by another index
 
 _entries, _digests, _position = tables.entries.c, tables.digests.c, tables.position.c
 
-_INSERT_ENTRY = insertion(tables.entries)
-_INSERT_DIGEST = insertion(tables.digests)
+_ENTRIES = Bulk(tables.entries)
+_DIGESTS = Bulk(tables.digests)
 _READ_POSITION = select(_position.origin, _position.next, _position.last_leaf, _position.pruned).where(
     _position.id == 1
 )
@@ -78,11 +78,8 @@ class SqlSearchIndex:
             if _MOVE.run(connection, move) != 1:
                 return False
             _drop(connection, done.next, to.next)  # what an older index left here
-            if rows:
-                _INSERT_ENTRY.run_many(connection, [_row(row) for row in rows])
-            digests = [{"digest": stored(digest), "idx": row.index} for row in rows for digest in row.digests]
-            if digests:
-                _INSERT_DIGEST.run_many(connection, digests)
+            _ENTRIES.add(connection, [_row(row) for row in rows])
+            _DIGESTS.add(connection, [(stored(digest), row.index) for row in rows for digest in row.digests])
             for erasure in erasures:
                 _forget(connection, erasure.subject, below=erasure.index)
             return True
@@ -134,20 +131,21 @@ def _jobs(engine: Engine, name: str) -> GroupCommit[Job, Any]:
     )
 
 
-def _row(row: Searchable) -> dict[str, Any]:
-    return {
-        "idx": row.index,
-        "time": row.time,
-        "family": row.family,
-        "type": row.type,
-        "record": row.record,
-        "actor": row.actor,
-        "client": row.client,
-        "consent": row.consent,
-        "request": row.request,
-        "outcome": row.outcome,
-        "subject": row.subject,
-    }
+def _row(row: Searchable) -> tuple[Any, ...]:
+    """In the order of the table's columns."""
+    return (
+        row.index,
+        row.time,
+        row.family,
+        row.type,
+        row.record,
+        row.actor,
+        row.client,
+        row.consent,
+        row.request,
+        row.outcome,
+        row.subject,
+    )
 
 
 # --- in the threads ---------------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import Column, Connection, Integer, LargeBinary, MetaData, String, Table, bindparam, select, update
 
 from adapters.sql import engine as engines
-from adapters.sql.prepared import Prepared, PreparedLookup, insertion
+from adapters.sql.prepared import Bulk, Prepared, PreparedLookup, insertion
 
 _metadata = MetaData()
 ROWS = Table(
@@ -18,6 +18,7 @@ ROWS = Table(
     Column("data", LargeBinary),
 )
 ADD = insertion(ROWS)
+BULK = Bulk(ROWS)
 NUMBER = Prepared(select(ROWS.c.number, ROWS.c.data).where(ROWS.c.name == bindparam("of")))
 RAISE = Prepared(update(ROWS).where(ROWS.c.number < 3).values(number=ROWS.c.number + bindparam("by")))
 BY_NAME = PreparedLookup(select(ROWS.c.name).order_by(ROWS.c.name), ROWS.c.name)
@@ -85,3 +86,18 @@ def test_errors_are_the_drivers_own(connection: Connection, run: Callable[[Conne
     ADD.run_many(connection, named("one"))
     with pytest.raises(connection.dialect.loaded_dbapi.Error):
         run(connection)
+
+
+def test_rows_in_bulk_come_back_as_they_were_given(connection: Connection) -> None:
+    rows = [("one", 1, b"\x00\xff\\n"), ("tab\t\\N\n", 2, None), ("", -3, b"")]
+    BULK.add(connection, rows)
+    BULK.add(connection, [])
+    found = [NUMBER.rows(connection, {"of": name})[0] for name, _, _ in rows]
+    assert [(number, data and bytes(data)) for number, data in found] == [row[1:] for row in rows]
+
+
+def test_a_row_too_many_in_bulk_leaves_none(connection: Connection) -> None:
+    driver = connection.dialect.loaded_dbapi
+    with pytest.raises(driver.Error), connection.begin():
+        BULK.add(connection, [("one", 1, None), ("one", 2, None)])
+    assert not NUMBER.rows(connection, {"of": "one"})
