@@ -315,8 +315,9 @@ class SearchIndex(Protocol):
     async def prune(self, below: int) -> None:
         """Drop the rows below the index. Bounded transactions; a crash leaves some, and the next call goes on."""
 
-    async def start_over(self, origin: str) -> None:
-        """Empty it, for the log of this name."""
+    async def start_over(self, origin: str, *, instead_of: Indexed) -> None:
+        """Empty it, for the log of this name. Nothing happens when the position is not `instead_of` any more: another
+        process was there first."""
 
 
 class Draft(Protocol):

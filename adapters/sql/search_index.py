@@ -107,9 +107,14 @@ class SqlSearchIndex:
         await self._writes.run(lambda connection: connection.execute(mark).rowcount)
         self._erased()
 
-    async def start_over(self, origin: str) -> None:
-        fresh = update(tables.position).where(_position.id == 1).values(origin=origin, next=0, last_leaf=b"", pruned=0)
-        await self._writes.run(lambda connection: connection.execute(fresh).rowcount)
+    async def start_over(self, origin: str, *, instead_of: Indexed) -> None:
+        fresh = (
+            update(tables.position)
+            .where(_position.id == 1, _position.origin == instead_of.origin, _position.next == instead_of.next)
+            .values(origin=origin, next=0, last_leaf=b"", pruned=0)
+        )
+        if await self._writes.run(lambda connection: connection.execute(fresh).rowcount) != 1:
+            return
         # Whoever fills it meanwhile replaces what is left: see `add`. A crash here leaves rows that nobody sees.
         while await self._writes.run(_drop_unseen):
             continue
@@ -212,7 +217,9 @@ def _drop_lowest(connection: Connection, below: int) -> bool:
 
 def _drop_unseen(connection: Connection) -> bool:
     """Some of the rows above the position; whether there were any."""
-    highest, next_ = connection.execute(select(func.max(_entries.idx))).scalar_one(), _next(connection)
+    # Locked: what another process adds meanwhile moves the position, and is not to be taken for a remnant.
+    next_: int = connection.execute(select(_position.next).where(_position.id == 1).with_for_update()).scalar_one()
+    highest = connection.execute(select(func.max(_entries.idx))).scalar_one()
     if highest is None or highest < next_:
         return False
     _drop(connection, max(next_, highest + 1 - _SLICE), highest + 1)

@@ -129,7 +129,7 @@ class Indexer:
             return done
         if done.origin:
             self._observer.started_over()
-        await self._index.start_over(head.origin)
+        await self._index.start_over(head.origin, instead_of=done)
         return await self._index.position()
 
     async def _is_ours(self, done: Indexed) -> bool:

@@ -52,7 +52,7 @@ def row(index: int, **changes: Any) -> Searchable:
 async def add(index: SqlSearchIndex, rows: Sequence[Searchable], to: int, *erasures: Erasure) -> bool:
     done = await index.position()
     if not done.origin:
-        await index.start_over(ORIGIN)
+        await index.start_over(ORIGIN, instead_of=done)
         done = await index.position()
     moved = replace(done, next=to, last_leaf=to.to_bytes(32, "big"))
     return await index.add(rows, erasures=erasures, done=done, to=moved)
@@ -147,10 +147,37 @@ async def test_an_index_that_starts_over_is_empty_and_of_the_new_log(
 ) -> None:
     monkeypatch.setattr("adapters.sql.search_index._SLICE", 3)
     await add(index, [row(number, digests=("d" * 64,)) for number in range(10)], 10)
-    await index.start_over("test/other")
+    before = await index.position()
+    await index.start_over("test/other", instead_of=before)
     assert await index.position() == Indexed(origin="test/other", next=0, last_leaf=b"", pruned=0)
     assert await find(index) == []
     assert (count(database, tables.entries), count(database, tables.digests)) == (0, 0)
+
+
+async def test_an_index_that_others_started_over_is_not_emptied_again(index: SqlSearchIndex, database: str) -> None:
+    before = await index.position()
+    async with open_search_index(database) as other:
+        for one in (index, other):
+            await one.start_over(ORIGIN, instead_of=before)
+            await add(one, [row((await one.position()).next)], (await one.position()).next + 1)
+        assert await find(other) == [0, 1]
+
+
+async def test_starting_over_takes_nothing_that_others_add_meanwhile(index: SqlSearchIndex, database: str) -> None:
+    await add(index, [row(number) for number in range(50)], 50)
+
+    async def fill(one: SqlSearchIndex) -> None:
+        while (done := await one.position()).next < 30 or done.origin == ORIGIN:
+            following = done.next + 1
+            await one.add([row(done.next)], erasures=(), done=done, to=replace(done, next=following))
+
+    async with open_search_index(database) as other:
+        for origin in ("test/other", "test/third"):
+            before = await index.position()
+            restarts = [one.start_over(origin, instead_of=before) for one in (index, other)]
+            await asyncio.gather(*restarts, fill(index), fill(other))
+            assert await find(other) == list(range((await other.position()).next))
+    assert count(database, tables.entries) == (await index.position()).next
 
 
 async def test_what_a_crash_left_above_the_position_is_not_seen_and_is_replaced(
@@ -164,7 +191,7 @@ async def test_what_a_crash_left_above_the_position_is_not_seen_and_is_replaced(
     assert await find(index) == [0, 2]
     assert await find(index, "outcome:MATCH") == []
     assert await find(index, f"digest:keyed:{'d' * 64}") == []
-    await index.start_over(ORIGIN)
+    await index.start_over(ORIGIN, instead_of=await index.position())
     assert count(database, tables.entries) == 0
 
 
@@ -277,7 +304,7 @@ def test_every_query_finds_what_a_scan_finds(
 ) -> None:
     async def compare() -> None:
         async with open_search_index(database) as index:
-            await index.start_over(ORIGIN)
+            await index.start_over(ORIGIN, instead_of=await index.position())
             await add(index, [one for one in rows if one.index < split], split)
             await add(index, [one for one in rows if one.index >= split], 30)
             for question in questions:

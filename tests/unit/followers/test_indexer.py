@@ -168,7 +168,7 @@ async def test_an_index_ahead_of_its_log_is_made_anew(world: World) -> None:
 
 async def test_an_index_of_entries_that_were_replaced_is_made_anew(world: World) -> None:
     await world.log.append([samples.record(outcome="MATCH")])
-    await world.index.start_over("test/audit")
+    await world.index.start_over("test/audit", instead_of=await world.index.position())
     done = await world.index.position()
     await world.index.add([], erasures=(), done=done, to=replace(done, next=1, last_leaf=b"another leaf"))
     await drain(world.indexer())
@@ -213,7 +213,7 @@ async def test_pruned_entries_leave_the_index_and_are_not_looked_for(world: Worl
     await world.log.prune(256, OPERATOR.record(samples.NOW, "audit.pruned"))
     await drain(indexer)
     assert await world.find() == list(range(256, 301))
-    await world.index.start_over("test/audit")
+    await world.index.start_over("test/audit", instead_of=await world.index.position())
     await drain(world.indexer(batch_max=100))
     assert await world.find() == list(range(256, 301))
 
@@ -275,7 +275,7 @@ async def test_a_round_that_fails_is_told_and_the_next_one_goes_on(world: World)
 
 
 async def test_a_position_at_the_start_is_of_any_content(world: World) -> None:
-    await world.index.start_over("test/audit")
+    await world.index.start_over("test/audit", instead_of=await world.index.position())
     await drain(world.indexer())
     assert await world.index.position() == Indexed(origin="test/audit", next=0, last_leaf=b"", pruned=0)
     assert world.observer.restarts == 0
