@@ -213,10 +213,15 @@ class SqlAuditLog:
             log_check.found(connection, self._name)
             return [None] * len(jobs)
         turn = LogTurn(connection, self._seen, self._keys, self._origin)
-        turn.load_keys(record for job in jobs if isinstance(job, Append) for record in job.records)
-        outcomes = [_outcome(job, turn) for job in jobs if job is not None]
+        try:
+            turn.load_keys(record for job in jobs if isinstance(job, Append) for record in job.records)
+            outcomes = [_outcome(job, turn) for job in jobs if job is not None]
+            seen = turn.finish()
+        except Exception:  # not the end of the log when it was a lock that others held
+            self._keys.forget()
+            raise
         # If the commit fails after this, the log is dead for this process and what it saw no longer matters.
-        self._seen = turn.finish()
+        self._seen = seen
         return outcomes
 
 

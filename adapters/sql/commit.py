@@ -43,7 +43,7 @@ class GroupCommit(Generic[Job, Result]):
     """Used from one event loop. `full` and `unavailable` are the errors that callers get.
 
     `fatal`: the first failure is the last; every later job is refused and nothing is tried again. Waiting in vain for a
-    lock is none: nothing was written then.
+    lock is none: nothing was written then, and another process that pauses must not end this one.
     """
 
     def __init__(
@@ -102,7 +102,7 @@ class GroupCommit(Generic[Job, Result]):
         return await waiting.future
 
     def healthy(self) -> bool:
-        """False when the last transaction failed for want of the database, and for ever after a fatal failure."""
+        """False when the last transaction failed for want of the database; where that is fatal, for ever."""
         return self._usable and not self._dead and not self._closing
 
     async def close(self) -> None:
@@ -232,8 +232,9 @@ class GroupCommit(Generic[Job, Result]):
             return  # it is given up anyway
 
     def _refused(self, batch: Sequence[_Waiting[Job, Result]], cause: Exception | None) -> list[Result | Exception]:
-        self._usable = False
-        if self._fatal and not lock_timed_out(cause):
+        if not self._fatal:
+            self._usable = False
+        elif not lock_timed_out(cause):
             self._dead = True
         refusals: list[Result | Exception] = []
         for _waiting in batch:

@@ -64,6 +64,10 @@ class KeyRing:
         while len(self._known) > self._keys_max:
             self._known.popitem(last=False)
 
+    def forget(self) -> None:
+        """The transaction was undone: a key that was made in it is in no database."""
+        self._known.clear()
+
     def load(self, connection: Connection, wanted: Mapping[str, float]) -> None:
         """Find or make the key of each subject. `wanted`: subject → now, Unix seconds."""
         missing = []

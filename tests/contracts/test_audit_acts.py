@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 import pytest
-from sqlalchemy import event, func, select
+from sqlalchemy import event, func, select, text
 
 from adapters.sql import engine as engines
 from adapters.sql import log_acts, migrations, tables
@@ -22,6 +22,7 @@ from gateway.errors import AuditUnavailable, StateConflict
 from gateway.ports import Hold
 from tests import samples
 from tests.fakes import FakeSealer
+from tests.postgresql import PostgreSQL
 
 SUBJECT, OTHER = "a" * 64, "b" * 64
 
@@ -134,6 +135,23 @@ async def test_a_log_under_another_storage_key_is_not_opened(opener: Opener) -> 
     with pytest.raises(AuditLogDamaged, match="storage key"):
         async with opener(sealer=OtherKey()):
             pass
+
+
+async def test_a_key_that_was_undone_with_its_transaction_seals_nothing(postgresql: PostgreSQL) -> None:
+    url = postgresql.new_database()
+    migrations.upgrade(url, "audit")
+    writing, reading = engines.create(url, timeout_seconds=0.05), engines.create(url, reads_only=True)
+    values: dict[str, Any] = {"origin": samples.ORIGIN, "sealer": FakeSealer(), "queue_max": 99, "batch_max": 9}
+    log = SqlAuditLog(writing, reading, name="test/audit", **values)
+    await log.start()
+    with engines.create(url).connect() as holder, holder.begin():
+        holder.execute(text("LOCK TABLE entries IN SHARE MODE"))  # as an index that is made anew
+        with pytest.raises(AuditUnavailable):
+            await log.append([about(SUBJECT)])
+    await log.append([about(SUBJECT)])
+    [entry] = await people_read(log)
+    assert entry["document"]["digest"] == "d" * 64
+    await log.close()
 
 
 async def test_a_pseudonym_above_its_limit_refuses_its_record_alone(log: SqlAuditLog) -> None:
