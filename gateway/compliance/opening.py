@@ -15,6 +15,7 @@ from typing import Any, Protocol
 import orjson
 
 from gateway.audit.privacy import Open, opened
+from gateway.core.merkle import leaf_hash
 from gateway.ports import LogReader, StoredEntry, SubjectKeys
 
 _RUN_MAX = 1_000  # entries of one read
@@ -24,7 +25,7 @@ class Condition(StrEnum):
     OPEN = "open"  # every field is there
     ERASED = "erased"  # the subject's key was destroyed, and with it the private fields
     PRUNED = "pruned"  # the bytes were dropped; the leaf hash stays
-    UNREADABLE = "unreadable"  # not what was sealed, or no entry: `audit verify` tells more
+    UNREADABLE = "unreadable"  # not what was appended or sealed, or no entry: `audit verify` tells more
 
 
 class ReadableLog(LogReader, SubjectKeys, Protocol):
@@ -59,6 +60,8 @@ def _opened(stored: StoredEntry, open_: Open) -> OpenedEntry:
     body: dict[str, Any] | None = None
     if stored.entry is None:
         condition = Condition.PRUNED
+    elif leaf_hash(stored.entry) != stored.leaf_hash:  # what is in clear may be changed as well
+        body, condition = _parsed(stored.entry), Condition.UNREADABLE
     else:
         try:
             body = opened(stored.entry, open_)

@@ -13,7 +13,7 @@ _WORDS = {
     Condition.OPEN: "every field is shown",
     Condition.ERASED: "erased: the data owner's key was destroyed, its private fields with it; the proof stays valid",
     Condition.PRUNED: "pruned: its bytes were dropped after their retention; the leaf hash and the proof stay",
-    Condition.UNREADABLE: "unreadable: not what was sealed; run `cdi-gateway audit verify` on the published log",
+    Condition.UNREADABLE: "unreadable: not what was recorded; run `cdi-gateway audit verify` on the published log",
 }
 
 

@@ -23,8 +23,9 @@ class Log:
             data = entry(samples.record(), samples.ORIGIN, _seal)
             self.stored.append(StoredEntry(index=len(self.stored), entry=data, leaf_hash=leaf_hash(data)))
 
-    def put(self, index: int, data: bytes | None) -> None:
-        self.stored[index] = StoredEntry(index=index, entry=data, leaf_hash=self.stored[index].leaf_hash)
+    def put(self, index: int, data: bytes | None, *, leaf: bytes | None = None) -> None:
+        """With the leaf hash that was there, if no other is given."""
+        self.stored[index] = StoredEntry(index=index, entry=data, leaf_hash=leaf or self.stored[index].leaf_hash)
 
     async def head(self) -> Head:
         return Head(origin="test/audit", size=len(self.stored), root=b"", pruned=0)
@@ -82,8 +83,9 @@ async def test_what_cannot_be_read_says_why_and_shows_what_is_left() -> None:
     log = Log(4)
     log.gone.add("b" * 64)
     log.put(1, None)
-    log.put(2, b"no JSON")
-    log.put(3, (log.stored[3].entry or b"").replace(b'"key":"b', b'"key":"c'))
+    log.put(2, b"no JSON", leaf=leaf_hash(b"no JSON"))
+    foreign_key = (log.stored[3].entry or b"").replace(b'"key":"b', b'"key":"c')
+    log.put(3, foreign_key, leaf=leaf_hash(foreign_key))
     erased, pruned, broken, foreign = await open_entries(log, range(4))
     assert erased.condition is Condition.ERASED
     assert erased.body is not None
@@ -93,3 +95,12 @@ async def test_what_cannot_be_read_says_why_and_shows_what_is_left() -> None:
     assert foreign.condition is Condition.UNREADABLE
     assert foreign.body is not None
     assert foreign.body["outcome"] == "MATCH"
+
+
+async def test_an_entry_that_was_changed_behind_its_leaf_hash_is_not_shown_as_if_it_were_whole() -> None:
+    log = Log(1)
+    log.put(0, (log.stored[0].entry or b"").replace(b'"MATCH"', b'"MISMATCH"'))
+    [changed] = await open_entries(log, [0])
+    assert changed.condition is Condition.UNREADABLE
+    assert changed.body is not None
+    assert "sealed" in changed.body
