@@ -72,7 +72,8 @@ def check_not_behind(head: Head, signed: Checkpoint) -> None:
 async def resumed(
     reader: LogReader, store: TileStore, *, head: Head, signed: Checkpoint | None, progress: Progress
 ) -> Tiler:
-    """The tiler where the published checkpoint stands, its files complete. Raises HistoryRefused, EntriesDamaged.
+    """The tiler where the published checkpoint stands, its full files there; the incomplete ones are to be written
+    (`Tiler.finish`). Raises HistoryRefused, EntriesDamaged.
 
     Usually reads the tail and the newest entries. Missing or damaged files are made anew, once all entries were hashed.
     """
@@ -83,12 +84,10 @@ async def resumed(
     if await asyncio.to_thread(_complete, store, signed.size, head.pruned):
         tiler = await _from_files(reader, store, signed, head.pruned)
         if tiler is not None and await _newest_agree(reader, store, signed.size):
-            await asyncio.to_thread(tiler.finish)  # the incomplete files are few: written rather than looked for
             return tiler
     await check_signed(reader, signed)
     tiler = Tiler(reader, store, edge=Edge(), tail=())
     await tiler.advance(signed.size, pruned=head.pruned, progress=lambda size: progress(size, signed.size))
-    await asyncio.to_thread(tiler.finish)
     return tiler
 
 

@@ -159,6 +159,11 @@ class Publisher:
                 await self._note_new_keys(note)
             self._tiler = tiler
             self._partial |= _incomplete(tiler.edge.size)
+            try:
+                if newest is not None:
+                    await asyncio.to_thread(tiler.finish)  # few files: written rather than looked for
+            except AuditUnavailable as error:  # as in `start`
+                self._failed(error)
             if newest is not None and newest.size == head.size:  # else the round that follows does it
                 await asyncio.to_thread(self._tidy, head)
         if data is not None and newest is not None and data != self._published:

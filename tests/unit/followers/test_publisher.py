@@ -120,6 +120,22 @@ async def test_a_full_disk_at_the_start_does_not_stop_it(tmp_path: Path) -> None
     assert opened(tmp_path) == log.signed()
 
 
+async def test_a_full_disk_at_a_later_start_does_not_stop_it_either(tmp_path: Path) -> None:
+    log, first = MemoryLog(5), TileDirectory(tmp_path)
+    await publisher(log, first)[0].start()
+    first.unlock()
+    log.grow(3)
+    store = BreakingDirectory(tmp_path)
+    store.writes_left = 0
+    one, watcher = publisher(log, store)
+    await one.start()
+    assert watcher.errors
+    assert opened(tmp_path).size == one.covered() == 5
+    store.writes_left = None
+    await one.attempt()
+    assert opened(tmp_path) == log.signed()
+
+
 async def test_an_unreadable_log_is_an_alarm_and_no_more(tmp_path: Path) -> None:
     log = MemoryLog(1)
     one, watcher = publisher(log, TileDirectory(tmp_path))
