@@ -34,7 +34,7 @@ async def test_answers_are_worded_as_the_specification_says(tmp_path: Path) -> N
         assert witnessing.cosignature(text, answer, key)[0].encode() == answer
         assert await post(site, url, body) == (409, "text/x.tlog.size", b"5\n")
         assert (await post(site, url, b"nonsense"))[0] == 400
-        assert (await post(site, url, bytes(100_000)))[0] == 413
+        assert (await post(site, url, bytes(1_000_000)))[0] == 413
     # Started again, it is the same witness.
     async with site.witness() as url:
         assert await post(site, url, body) == (409, "text/x.tlog.size", b"5\n")
