@@ -78,7 +78,7 @@ class SqlAuditLog:
         batch_max: int,
         erased: Callable[[], None] = lambda: None,
     ) -> None:
-        """`erased` is told when bytes were dropped that must not stay in a write-ahead log."""
+        """`erased` is told, in any thread, when bytes were dropped that must not stay in a write-ahead log."""
         self._name = name
         self._origin = origin
         self._sealer = sealer
@@ -86,6 +86,7 @@ class SqlAuditLog:
         # Both are the writing thread's once the log has started.
         self._keys = KeyRing(sealer, keys_max=_KEYS_REMEMBERED_MAX)
         self._seen: Seen | None = None
+        self._dropped: tuple[int, int] | None = None
         self._writes: GroupCommit[Job | None, Any] = GroupCommit(
             writing,
             self._write,
@@ -213,6 +214,10 @@ class SqlAuditLog:
             log_check.found(connection, self._name)
             return [None] * len(jobs)
         turn = LogTurn(connection, self._seen, self._keys, self._origin)
+        dropped = turn.erasures, turn.emptied
+        if dropped != self._dropped:  # maybe by a process that could not cut the write-ahead log off before it ended
+            self._dropped = dropped
+            self._erased()
         try:
             turn.load_keys(record for job in jobs if isinstance(job, Append) for record in job.records)
             outcomes = [_outcome(job, turn) for job in jobs if job is not None]

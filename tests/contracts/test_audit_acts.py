@@ -236,6 +236,27 @@ async def test_sqlites_files_keep_no_copy_of_an_erased_key(tmp_path: Path) -> No
     assert keys[OTHER] in _files(file)
 
 
+async def test_what_an_eraser_could_not_cut_off_is_cut_off_by_another_process(tmp_path: Path) -> None:
+    file = tmp_path / "audit.db"
+    url = f"sqlite:///{file}"
+    migrations.upgrade(url, "audit")
+    values: dict[str, Any] = {"origin": samples.ORIGIN, "sealer": FakeSealer(), "queue_max": 99, "batch_max": 9}
+    # What keeps the write-ahead log from being deleted, and what keeps it from being cut off.
+    stays, reads = (engines.create(url, reads_only=True).connect() for _ in range(2))
+    stays.execute(select(tables.head))
+    stays.rollback()
+    async with open_audit_log(url, name="test/audit", **values) as log:
+        await log.append([about(SUBJECT)])
+        key = reads.execute(select(tables.subject_keys.c.wrapped)).scalar_one()
+        async with open_audit_log(url, name="test/audit", **values) as other:
+            await other.erase(SUBJECT, event_of("audit.erased"))
+        assert key in _files(file)
+        reads.close()
+        await log.append([about(OTHER)])
+    assert key not in _files(file)
+    stays.close()
+
+
 def _files(database: Path) -> bytes:
     return b"".join(part.read_bytes() for part in sorted(database.parent.glob(f"{database.name}*")))
 
