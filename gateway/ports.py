@@ -191,7 +191,7 @@ class TileStore(Protocol):
     def unlock(self) -> None: ...
 
     def locked(self) -> bool:
-        """Whether this one publishes."""
+        """Whether this one publishes into the folder that is there now."""
 
     def read(self, path: str) -> bytes | None:
         """The whole file; None when there is none."""

@@ -32,8 +32,9 @@ class TileDirectory:
     # --- one publisher ------------------------------------------------------------------------------------------
 
     def lock(self) -> bool:
-        if self._lock is not None:
+        if self.locked():
             return True
+        self.unlock()
         with _translated(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
             descriptor = os.open(self.folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
@@ -47,7 +48,7 @@ class TileDirectory:
                 os.close(descriptor)
                 raise
         self._lock = descriptor
-        return True
+        return self.locked()
 
     def unlock(self) -> None:
         if self._lock is not None:
@@ -55,7 +56,12 @@ class TileDirectory:
             self._lock = None
 
     def locked(self) -> bool:
-        return self._lock is not None
+        # A folder that was moved away, or mounted over, took its lock with it.
+        try:
+            there = (self.folder / _LOCK).stat()
+        except OSError:
+            return False
+        return self._lock is not None and os.path.samestat(os.fstat(self._lock), there)
 
     # --- files --------------------------------------------------------------------------------------------------
 

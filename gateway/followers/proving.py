@@ -37,6 +37,7 @@ class Prover:
             node = TileHashes(head.size, self.tile)
             path = inclusion_path(index, head.size, node)
             if root_from_path(node(0, index), index, head.size, path) != head.root:
+                self._full.cache_clear()  # the files may be repaired meanwhile
                 raise AuditUnavailable(private="the published tiles are not those of the published checkpoint")
         except (NoteInvalid, ValueError) as error:
             raise AuditUnavailable(private=f"published files: {error}") from error

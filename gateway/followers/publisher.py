@@ -125,6 +125,8 @@ class Publisher:
     async def attempt(self) -> None:
         """One round. Never raises for what goes wrong in it: that is an alarm, and the next round tries again."""
         try:
+            if self._tiler is not None and not await asyncio.to_thread(self._store.locked):
+                self._tiler = None  # it is another folder by now, which lacks what was written into the first
             if self._tiler is None:
                 await self._take_up()
             if self._tiler is not None:
@@ -148,7 +150,9 @@ class Publisher:
         self.coverage.looked(head.size, at)
         newest: Checkpoint | None = None
         note: SignedNote | None = None
-        if data is not None:
+        if data is None:
+            self._published = None
+        else:
             newest, note = signed_head(data, origin=self._origin, keys=self._keys)
             check_not_behind(head, newest)
         if owner:
@@ -196,7 +200,7 @@ class Publisher:
         head = await self._reader.head()
         self.coverage.looked(head.size, at)
         check_not_behind(head, Checkpoint(origin=self._origin, size=self.coverage.size, root=head.root))
-        grown = head.size > self.coverage.size
+        grown = head.size > self.coverage.size or (self._published is None and head.size > 0)
         if not grown and (not head.size or not self._cosigners.incomplete()):
             return
         far = head.size - tiler.edge.size > AT_START_ENTRIES_MAX

@@ -69,3 +69,15 @@ async def test_files_that_do_not_hold_together_give_none(tmp_path: Path, path: s
         store.write([(path, data)])
     with pytest.raises(AuditUnavailable):
         Prover(store).proof(280 if path == "tile/1/000.p/1" else 5)
+
+
+async def test_a_file_that_was_repaired_is_read_again(tmp_path: Path) -> None:
+    _, store = await published(tmp_path, 300)
+    prover, path = Prover(store), Tile(level=0, number=0).path
+    whole = store.read(path)
+    assert whole is not None
+    store.write([(path, bytes(len(whole)))])
+    with pytest.raises(AuditUnavailable):
+        prover.proof(5)
+    store.write([(path, whole)])
+    assert prover.proof(5) is not None

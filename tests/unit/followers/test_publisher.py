@@ -210,6 +210,29 @@ async def two(folder: Path, log: MemoryLog) -> tuple[Publisher, Publisher, TileD
     return first, second, first_store, watcher
 
 
+async def test_a_folder_that_is_lost_while_it_runs_is_made_anew(tmp_path: Path) -> None:
+    log, folder = MemoryLog(600), tmp_path / "log"
+    one, watcher = publisher(log, TileDirectory(folder))
+    await one.start()
+    before = files_of(folder)
+    folder.rename(tmp_path / "moved")
+    await one.attempt()
+    assert files_of(folder) == before
+    assert one.publishes()
+    assert watcher.errors == []
+
+
+async def test_who_lost_the_folder_to_another_process_looks_on(tmp_path: Path) -> None:
+    log, folder = MemoryLog(600), tmp_path / "log"
+    one, _ = publisher(log, TileDirectory(folder))
+    await one.start()
+    folder.rename(tmp_path / "moved")
+    other, _ = publisher(log, TileDirectory(folder))
+    await other.start()
+    await one.attempt()
+    assert (one.publishes(), other.publishes()) == (False, True)
+
+
 async def test_only_one_process_publishes_and_the_other_sees_it(tmp_path: Path) -> None:
     log = MemoryLog(5)
     first, second, _, watcher = await two(tmp_path, log)
