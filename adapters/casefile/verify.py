@@ -420,12 +420,13 @@ class Case:
             sealed = record.pop("sealed", None)
             if sealed is None and shown != record:
                 self.problems.append(f"opened/{index}.json does not show record {index}")
-            elif sealed is not None and not shows(shown, record):
+            elif sealed is not None and not (shows(shown, record) and shows(record, public(shown))):
                 self.problems.append(f"opened/{index}.json contradicts record {index}")
         self.said.append(
             "The private fields in opened/ (digests, evidence) are as the keeper of the log decrypted them. The log "
             "covers their ciphertexts; it cannot show to others what those hold."
         )
+        self.said.append("records.csv is a table by the keeper, for reading. It was not compared with the records.")
 
     def check_completeness(self) -> None:
         stated = self.manifest["range"]
@@ -436,6 +437,8 @@ class Case:
             raise Wrong("a record lies outside the range that was searched")
         where = f"entries {first} to {end - 1}" if end > first else "no entry"
         query = Query(self.manifest["query"])
+        if query.normal() != self.manifest["query"]["text"]:
+            raise Wrong("the manifest shows another query than the one that it describes")
         for index in self.manifest["records"]:
             if query.verdict(index, self.bundle.json(f"records/{index}.json")) is False:
                 self.problems.append(f"record {index} does not match the query")
@@ -444,13 +447,15 @@ class Case:
                 f"The keeper states, signed: {where} were searched, and no other of them matches: {query.text}"
             )
             return
-        self._rerun(query, first, end)
+        seen = self._rerun(query, first, end)
         by = "by their public fields " if query.private else ""
+        where = f"entries {seen} to {end - 1}" if end > seen else "no entry"
         self.proven.append(f"Complete: {where} were all searched here again {by}for: {query.text}")
 
-    def _rerun(self, query: Query, first: int, end: int) -> None:
-        """Every entry of the range is in the bundle; what the query asks of their public fields is asked again."""
-        tree, unknown, pruned = Tree(), 0, 0
+    def _rerun(self, query: Query, first: int, end: int) -> int:
+        """Every entry of the range is in the bundle; what the query asks of their public fields is asked again.
+        The index of the first entry that could be asked: those before it are there by their hashes alone."""
+        tree, unknown, seen = Tree(), 0, first
         for level, node in self.manifest["edges"]["left"]:
             tree.push(level, unbase64(node))
         if tree.size != first:
@@ -461,7 +466,10 @@ class Case:
             if index in wanted and self.leaves.get(index) != leaf:
                 self.problems.append(f"range: entry {index} is not the one in records/")
             if entry is None:
-                pruned += 1
+                # A pruning takes the oldest, all of them. Without this, any entry could be hidden behind its hash.
+                if seen != index:
+                    raise Wrong(f"range: entry {index} is missing, though older ones are there: that is no pruning")
+                seen = index + 1
             elif index not in wanted:
                 verdict = query.verdict(index, json.loads(entry))
                 if verdict:
@@ -476,8 +484,12 @@ class Case:
                 "The query asks for a private field (digest), which only the keeper can look up: that the "
                 f"{len(wanted)} record(s) have it, and {unknown} more entries have not, rests on the keeper's word."
             )
-        if pruned:
-            self.said.append(f"{pruned} entries of the range were pruned: nobody can see any more what they held.")
+        if seen > first:
+            self.said.append(
+                f"Of entries {first} to {seen - 1} there are only the hashes: the keeper states that they were pruned, "
+                "and nobody can see here what they held. The log has a record of each pruning (audit.pruned)."
+            )
+        return seen
 
     def check_timestamps(self) -> None:
         last = max(self.manifest["records"], default=None)
@@ -547,6 +559,15 @@ def shows(shown: Any, record: Any) -> bool:
     return bool(shown == record)
 
 
+def public(shown: Any) -> Any:
+    """What is shown, without what a record seals."""
+    found = {name: value for name, value in shown.items() if name not in ("sealed", "evidence")}
+    if isinstance(found.get("document"), dict):
+        document = found["document"].items()
+        found["document"] = {name: value for name, value in document if name not in ("digest", "digests")}
+    return found
+
+
 class Query:
     """The query of the manifest, as far as public fields answer it."""
 
@@ -567,6 +588,20 @@ class Query:
         self.private = any(term["qualifier"] not in self.PLACES for term in self.terms)
         self.since, self.until = stated["since"], stated["until"]
         self.first, self.last = stated["first"], stated["last"]
+
+    def normal(self) -> str:
+        """Its text, made of what is asked: what is shown to people must be what was searched for."""
+        words = []
+        for term in self.terms:
+            sign, kind = "-" if term["negated"] else "", "keyed:" if term["qualifier"] == "digest" else ""
+            words += [f"{sign}{term['qualifier']}:{kind}{value}" for value in term["values"]]
+        for name, moment in (("from", self.since), ("to", self.until)):
+            if moment is not None:
+                words.append(f"{name}:{moment.replace('.000000Z', 'Z')}")
+        if self.first is not None or self.last is not None:
+            first, last = ("" if bound is None else str(bound) for bound in (self.first, self.last))
+            words.append(f"index:{first}..{last}")
+        return " ".join(words)
 
     def verdict(self, index: int, entry: dict[str, Any]) -> bool | None:
         """True: matches. False: does not. None: that depends on a field that is sealed."""

@@ -141,13 +141,23 @@ class _Case:
             tree.push(level, base64.b64decode(node, validate=True))
         if tree.size != first:
             raise _Wrong("has a left edge that is not where the range begins", MANIFEST)
-        for leaf in _leaves(_file(self.source, "range/entries"), first, end):
+        seen = first
+        for index, leaf, pruned in _leaves(_file(self.source, "range/entries"), first, end):
             tree.push(0, leaf)
+            # A pruning takes the oldest, all of them. Without this, any entry could be hidden behind its hash.
+            if pruned and seen != index:
+                raise _Wrong(f"lacks entry {index}, though older ones are there", "range/entries", index)
+            seen += pruned
         for level, node in self.manifest["edges"]["right"]:
             tree.push(level, base64.b64decode(node, validate=True))
         if (tree.size, tree.root()) != (self.head.size, self.head.root):
             raise _Wrong(f"does not hold entries {first} to {end - 1} of the log", "range/entries", first)
-        self.report.remarks.append(f"entries {first} to {end - 1} are all in the bundle")
+        if seen > first:
+            self.report.remarks.append(
+                f"entries {first} to {seen - 1} are stated to be pruned: only their hashes are there"
+            )
+        if end > seen:
+            self.report.remarks.append(f"entries {seen} to {end - 1} are all in the bundle")
 
     def check_stamps(self, trust: Trust) -> None:
         for mark in stamped(self.source, listed(self.source), self.head, trust, self.report):
@@ -183,15 +193,16 @@ def _leads_to_root(leaf: bytes, index: int, siblings: Sequence[bytes], head: Che
         return False
 
 
-def _leaves(data: bytes, first: int, end: int) -> Iterator[bytes]:
-    """`range/entries`: 2 bytes of length and the entry; of a pruned one 0 and its leaf hash."""
+def _leaves(data: bytes, first: int, end: int) -> Iterator[tuple[int, bytes, bool]]:
+    """(index, leaf hash, pruned) of `range/entries`: 2 bytes of length and the entry; of a pruned one 0 and its leaf
+    hash."""
     place = 0
     for index in range(first, end):
         length = int.from_bytes(data[place : place + 2], "big")
         start, stop = place + 2, place + 2 + (length or HASH_BYTES)
         if stop > len(data):
             raise _Wrong(f"ends before entry {index}", "range/entries", index)
-        yield merkle.leaf_hash(data[start:stop]) if length else data[start:stop]
+        yield index, merkle.leaf_hash(data[start:stop]) if length else data[start:stop], not length
         place = stop
     if place != len(data):
         raise _Wrong("holds more than was searched", "range/entries", end)

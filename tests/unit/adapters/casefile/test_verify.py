@@ -267,6 +267,61 @@ def test_the_keeper_cannot_leave_out_a_matching_record_of_a_complete_bundle(bund
     assert checked(resigned(without(bundles.stated, *names), {}, forget), place) == []
 
 
+def hashed(files: Files, wanted: range) -> bytes:
+    """`range/entries` with the hashes of these entries in their place, as if they had been pruned."""
+    data, place, parts = files["range/entries"], 0, []
+    for index in range(FIRST, LAST + 1):
+        length = int.from_bytes(data[place : place + 2], "big")
+        entry = data[place + 2 : place + 2 + length]
+        parts.append(case.ranged(None if index in wanted else entry, merkle.leaf_hash(entry)))
+        place += 2 + length
+    return b"".join(parts)
+
+
+def test_the_keeper_cannot_hide_an_entry_behind_its_hash(bundles: Bundles, place: Path) -> None:
+    def forget(manifest: dict[str, Any]) -> None:
+        manifest["records"].remove(70)
+        manifest["counts"]["matched"] -= 1
+
+    names = ["records/70.json", "opened/70.json", "proofs/70.tlog-proof"]
+    left = without(bundles.whole, *names)
+    changes = {"range/entries": hashed(bundles.whole, range(70, 71))}
+    assert checked(resigned(left, changes, forget), place) == [
+        "range: entry 70 is missing, though older ones are there: that is no pruning"
+    ]
+
+
+def test_what_was_pruned_is_not_said_to_be_searched(bundles: Bundles, tmp_path: Path) -> None:
+    changes = {"range/entries": hashed(bundles.whole, range(FIRST, FIRST + 3))}
+    (tmp_path / "case.zip").write_bytes(zipped(resigned(bundles.whole, changes)))
+    code, said = verify(tmp_path / "case.zip", "--key", VKEY)
+    assert (code, f"Complete: entries {FIRST + 3} to {LAST} were" in said) == (0, True)
+    assert f"Of entries {FIRST} to {FIRST + 2} there are only the hashes" in said
+
+
+def test_the_keeper_cannot_show_another_query_than_was_searched_for(bundles: Bundles, place: Path) -> None:
+    def widen(manifest: dict[str, Any]) -> None:
+        manifest["query"]["text"] = ""
+
+    for files in (bundles.stated, bundles.whole):
+        assert checked(resigned(files, {}, widen), place) == [
+            "the manifest shows another query than the one that it describes"
+        ]
+
+
+def test_the_keeper_cannot_add_a_public_field_to_what_is_shown(bundles: Bundles, place: Path) -> None:
+    sealed = [
+        index
+        for index in orjson.loads(bundles.stated["manifest.json"])["records"]
+        if b'"sealed"' in bundles.stated[f"records/{index}.json"]
+    ]
+    name = f"opened/{sealed[0]}.json"
+    shown = orjson.loads(bundles.stated[name])
+    shown["entry"]["purpose"] = "ANOTHER"
+    found = checked(resigned(bundles.stated, {name: orjson.dumps(shown)}), place)
+    assert found == [f"{name} contradicts record {sealed[0]}"]
+
+
 def test_the_keeper_cannot_change_an_entry_of_the_range(bundles: Bundles, place: Path) -> None:
     data = bundles.whole["range/entries"].replace(b'"outcome":"MISMATCH"', b'"outcome":"MATCHING"', 1)
     assert "range/entries are not the entries of the log" in checked(
@@ -315,6 +370,7 @@ def test_the_keeper_cannot_show_another_text_than_the_records_public_one(bundles
 def test_the_keeper_cannot_add_what_was_not_asked_for(bundles: Bundles, place: Path) -> None:
     def other_query(manifest: dict[str, Any]) -> None:
         manifest["query"]["terms"][0]["values"] = ["MATCH"]
+        manifest["query"]["text"] = manifest["query"]["text"].replace("MISMATCH", "MATCH")
 
     found = checked(resigned(bundles.stated, {}, other_query), place)
     assert "record 70 does not match the query" in found
