@@ -12,7 +12,7 @@ MEMBERS_MAX = 2_000_000
 
 
 class ArchiveUnreadable(OSError):
-    """The file is no zip archive, is damaged, or holds more files than a log of sensible size."""
+    """The file is no zip archive, is damaged, or holds two files of one name or more files than any log."""
 
 
 class ArchiveSource:
@@ -29,6 +29,8 @@ class ArchiveSource:
         members = [info.filename for info in self._archive.infolist() if not info.is_dir()]
         if len(members) > MEMBERS_MAX:
             raise ArchiveUnreadable(f"{file.name} holds more than {MEMBERS_MAX} files")
+        if len(set(members)) != len(members):  # programs differ in which of the two they show
+            raise ArchiveUnreadable(f"{file.name} holds two files of one name")
         tops = {member.partition("/")[0] for member in members if "/" in member}
         alone = len(tops) == 1 and all("/" in member for member in members) and tops.isdisjoint({"tile", "timestamps"})
         self._prefix = f"{tops.pop()}/" if alone else ""

@@ -40,6 +40,14 @@ def test_inflated_file_is_read_one_byte_beyond_the_limit(tmp_path: Path) -> None
         assert source.read("checkpoint", bytes_max=100) == bytes(101)
 
 
+def test_two_files_of_one_name_are_refused(tmp_path: Path) -> None:
+    file = archived(tmp_path / "log.zip")
+    with ZipFile(file, "a") as archive, pytest.warns(UserWarning, match="Duplicate"):
+        archive.writestr("checkpoint", b"another")
+    with pytest.raises(ArchiveUnreadable, match="two files of one name"):
+        ArchiveSource(file)
+
+
 def test_what_is_no_archive_is_refused(tmp_path: Path) -> None:
     (tmp_path / "log.zip").write_bytes(b"no archive")
     with pytest.raises(ArchiveUnreadable, match="no zip archive"):
