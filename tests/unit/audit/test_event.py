@@ -33,6 +33,14 @@ def test_every_public_field_leaves() -> None:
     assert whole.keys() == expected - {"sealed"}
 
 
+def test_no_pseudonym_leaves_in_the_text_of_a_query() -> None:
+    query = f"-digest:keyed:{'d' * 64} subject:{'a' * 64} type:audit.*"
+    assert sample_event(facts={"act": "search", "query": query}).body["facts"] == {
+        "act": "search",
+        "query": "-digest:keyed:* subject:* type:audit.*",
+    }
+
+
 def test_facts_that_would_make_an_event_too_long_are_counted_instead() -> None:
     facts = {"query": "x" * FACTS_BYTES_MAX, "count": 3}
     assert sample_event(facts=facts).body["facts"] == {"omitted": 2}
