@@ -18,7 +18,7 @@ from gateway.core.model import HashAlgorithm
 
 TEXT_MAX = 2_048  # characters, of what is asked and of its normal form
 TERMS_MAX = 32
-INDEX_MAX = 2**63 - 1
+INDEX_MAX = 2**53 - 1  # what RFC 8785 can write: a larger number could not be put on record
 
 _MICRO = 1_000_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

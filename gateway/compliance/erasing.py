@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from gateway.compliance import approval
 from gateway.compliance.approval import Approval, Request
 from gateway.compliance.operator import Operator
-from gateway.ports import LogReader, SearchIndex, SubjectKeys
+from gateway.ports import AuditLog, LogReader, SearchIndex, SubjectKeys
 
 REASON = re.compile(r"[A-Z][A-Z0-9_.-]{1,63}")
 """A code of the operator's own (`OWNER_REQUEST`, a case number), never free text."""
@@ -52,9 +52,15 @@ async def concerned(
     return Concerned(entries=entries, sealed=sealed, holds=holds)
 
 
-def asked(operator: Operator, subject: str, reason: str, now: float) -> Request:
-    """What a second person approves."""
-    return approval.request("erase", {"subject": subject, "reason": reason}, operator.name, now)
+async def looked(log: AuditLog, operator: Operator, subject: str, found: Concerned, *, now: float) -> None:
+    """Put on record that somebody saw what an erasure would meet: before it is shown, also when nothing is erased.
+    Raises AuditUnavailable."""
+    await log.append([operator.record(now, "audit.read", subject=subject, count=found.entries, facts={"act": "erase"})])
+
+
+def asked(operator: Operator, log: str, subject: str, reason: str, now: float) -> Request:
+    """What a second person approves: that it is good for this log alone, too."""
+    return approval.request("erase", {"log": log, "subject": subject, "reason": reason}, operator.name, now)
 
 
 async def erase(

@@ -74,9 +74,9 @@ async def plan(
     )
 
 
-def asked(operator: Operator, below: int, now: float) -> Request:
-    """What a second person approves."""
-    return approval.request("prune", {"below": below}, operator.name, now)
+def asked(operator: Operator, log: str, below: int, now: float) -> Request:
+    """What a second person approves: that it is good for this log alone, too."""
+    return approval.request("prune", {"log": log, "below": below}, operator.name, now)
 
 
 async def prune(pruning: Pruning, operator: Operator, made: Plan, *, now: float, approved: Approval | None) -> int:

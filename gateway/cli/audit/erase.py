@@ -48,6 +48,7 @@ def erase(
         owner = pseudonym_of(subject, desk)
         with progress("looking through the log", quiet=as_json) as advance:
             met = await erasing.concerned(desk.audit, desk.audit, owner, progress=advance)
+        await erasing.looked(desk.audit, desk.operator, owner, met, now=desk.clock.now())
         if met.holds:
             raise Refused(
                 f"a legal hold forbids it ({', '.join(met.holds)}); `audit hold release` lifts it", code=NEGATIVE
@@ -55,11 +56,12 @@ def erase(
         if not as_json:
             say(f"data owner {owner}")
             say(f"entries about them: {met.entries}; with private fields, which become unreadable: {met.sealed}")
-        now = desk.clock.now()
-        asked, second = erasing.asked(desk.operator, owner, reason, now), second_person(desk)
+        log, now = desk.settings.audit.origin, desk.clock.now()
+        asked, second = erasing.asked(desk.operator, log, owner, reason, now), second_person(desk)
         second.needs(asked, given)
         if not yes:
             typer.confirm("Destroy the key? This cannot be undone.", abort=True, err=True)
+        now = desk.clock.now()  # the question may have waited long for its answer
         approved = await second.agrees(asked, given, now)
         erased = await erasing.erase(
             desk.audit, desk.index, desk.operator, subject=owner, reason=reason, now=now, approved=approved

@@ -9,6 +9,7 @@ import typer
 from rich.table import Table
 
 from gateway.app.desk import Desk
+from gateway.audit.query import INDEX_MAX
 from gateway.cli.audit.desk import AsJson, Config, at_desk
 from gateway.cli.audit.subject import TAKES, pseudonym_of
 from gateway.cli.terminal import DONE, NEGATIVE, Refused, say, say_json, show
@@ -44,7 +45,9 @@ def add(
     config: Config,
     reason: Reason,
     subject: Annotated[str | None, typer.Option("--subject", "-s", metavar="OWNER", help=TAKES)] = None,
-    from_index: Annotated[int, typer.Option("--from", min=0, metavar="INDEX", help="First entry that is kept.")] = 0,
+    from_index: Annotated[
+        int, typer.Option("--from", min=0, max=INDEX_MAX, metavar="INDEX", help="First entry that is kept.")
+    ] = 0,
     as_json: AsJson = False,
 ) -> int:
     _check(hold_id, reason)

@@ -65,10 +65,12 @@ def prune(
             _tell(made)
         pruned = 0
         if made.count and not dry_run:
-            asked, second = pruning.asked(desk.operator, made.below, now), second_person(desk)
+            log = desk.settings.audit.origin
+            asked, second = pruning.asked(desk.operator, log, made.below, now), second_person(desk)
             second.needs(asked, given)
             if not yes:
                 typer.confirm(f"Drop the bytes of {made.count} entries? This cannot be undone.", abort=True, err=True)
+            now = desk.clock.now()  # the question may have waited long for its answer
             approved = await second.agrees(asked, given, now)
             try:
                 pruned = await pruning.prune(desk.audit, desk.operator, made, now=now, approved=approved)

@@ -9,6 +9,7 @@ import orjson
 import typer
 
 from gateway.app.desk import Desk
+from gateway.audit.query import INDEX_MAX
 from gateway.cli.audit import entries
 from gateway.cli.audit.desk import AsJson, Config, at_desk
 from gateway.cli.audit.query import LANGUAGE, Tz, Words, query_of, zone_of
@@ -32,7 +33,9 @@ def search(
     config: Config,
     query: Words = None,
     limit: Annotated[int, typer.Option(min=1, max=1_000, help="Entries of one page.")] = 50,
-    after: Annotated[int | None, typer.Option(min=0, metavar="CURSOR", help="Go on behind this index.")] = None,
+    after: Annotated[
+        int | None, typer.Option(min=0, max=INDEX_MAX, metavar="CURSOR", help="Go on behind this index.")
+    ] = None,
     oldest_first: Annotated[bool, typer.Option("--oldest-first", help="From the beginning of the log.")] = False,
     tz: Tz = "UTC",
     as_json: AsJson = False,

@@ -8,12 +8,12 @@ from typing import Annotated
 import typer
 
 from gateway.app.desk import Desk
+from gateway.audit.query import INDEX_MAX
 from gateway.cli.audit import entries
 from gateway.cli.audit.desk import AsJson, Config, at_desk
 from gateway.cli.terminal import DONE, NEGATIVE, Refused, complain, say, say_json
 
 _RECORD = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-_INDEX_MAX = 2**63 - 1
 
 
 def show(
@@ -28,7 +28,7 @@ def show(
 
         cdi-gateway audit show --config gateway.yaml 4711
     """
-    if which.isascii() and which.isdecimal() and int(which) <= _INDEX_MAX:
+    if which.isascii() and which.isdecimal() and len(which) <= 19 and int(which) <= INDEX_MAX:
         by_index: int | None = int(which)
     elif _RECORD.fullmatch(which.lower()):
         by_index = None

@@ -98,9 +98,11 @@ async def test_what_an_erasure_would_meet_is_counted_first(tmp_path: Path) -> No
 
 
 def test_the_request_names_what_is_approved() -> None:
-    asked = erasing.asked(OPERATOR, OWNER, "OWNER_REQUEST", NOW)
+    asked = erasing.asked(OPERATOR, "log.example", OWNER, "OWNER_REQUEST", NOW)
     assert (asked.action, asked.requester) == ("erase", "officer-1")
-    assert asked.what == {"subject": OWNER, "reason": "OWNER_REQUEST"}
+    assert asked.what == {"log": "log.example", "subject": OWNER, "reason": "OWNER_REQUEST"}
+    other = erasing.asked(OPERATOR, "other.example", OWNER, "OWNER_REQUEST", NOW)
+    assert asked.content != other.content  # an approval for a test system is none for the real one
 
 
 @pytest.mark.parametrize(

@@ -121,5 +121,5 @@ async def test_the_approval_is_in_the_record(tmp_path: Path) -> None:
 
 
 def test_the_request_names_what_is_approved() -> None:
-    asked = pruning.asked(OPERATOR, 512, NOW)
-    assert (asked.action, asked.what) == ("prune", {"below": 512})
+    asked = pruning.asked(OPERATOR, "log.example", 512, NOW)
+    assert (asked.action, asked.what) == ("prune", {"log": "log.example", "below": 512})

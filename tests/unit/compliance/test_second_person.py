@@ -32,7 +32,7 @@ def rule(*actions: str) -> SecondPerson:
     return SecondPerson(actions=actions, approvers=approvers, lifetime_seconds=3_600, approvals=Spent())
 
 
-ASKED = erasing.asked(OPERATOR, OWNER, "OWNER_REQUEST", NOW)
+ASKED = erasing.asked(OPERATOR, "log.example", OWNER, "OWNER_REQUEST", NOW)
 APPROVED = approval.approve(ASKED, "officer-2", PRIVATE, NOW, lifetime_seconds=3_600)
 
 
@@ -48,7 +48,9 @@ async def test_an_act_for_two_people_stops_with_what_to_hand_over() -> None:
 
 async def test_an_approval_is_good_once() -> None:
     both = rule("erase")
-    agreed = await both.agrees(erasing.asked(OPERATOR, OWNER, "OWNER_REQUEST", NOW + 9), APPROVED, NOW + 10)
+    agreed = await both.agrees(
+        erasing.asked(OPERATOR, "log.example", OWNER, "OWNER_REQUEST", NOW + 9), APPROVED, NOW + 10
+    )
     assert agreed is not None
     assert agreed.approver == "officer-2"
     with pytest.raises(ApprovalRefused, match="used"):
@@ -58,5 +60,5 @@ async def test_an_approval_is_good_once() -> None:
 async def test_an_approval_of_something_else_is_refused_and_not_used_up() -> None:
     both = rule("erase")
     with pytest.raises(ApprovalRefused):
-        await both.agrees(erasing.asked(OPERATOR, "c" * 64, "OWNER_REQUEST", NOW), APPROVED, NOW)
+        await both.agrees(erasing.asked(OPERATOR, "log.example", "c" * 64, "OWNER_REQUEST", NOW), APPROVED, NOW)
     assert await both.agrees(ASKED, APPROVED, NOW) is not None

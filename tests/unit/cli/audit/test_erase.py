@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from gateway.cli.commands import run
 from gateway.compliance import approval
 from tests import samples
-from tests.unit.cli.audit.conftest import Append
+from tests.unit.cli.audit.conftest import Append, settings_of
 
 OWNER, OTHER = "a" * 64, "b" * 64
 KEY = Ed25519PrivateKey.from_private_bytes(b"\x09" * 32)
@@ -52,7 +52,7 @@ def test_a_repeat_says_that_nothing_is_left(config: Path, capsys: pytest.Capture
     capsys.readouterr()
     assert erase(config, "--json") == 0
     found = orjson.loads(capsys.readouterr().out)
-    assert found == {"subject": OWNER, "erased": False, "entries": 2, "sealed": 1}
+    assert found == {"subject": OWNER, "erased": False, "entries": 3, "sealed": 1}
 
 
 @pytest.mark.usefixtures("owners")
@@ -149,5 +149,20 @@ def test_the_request_is_printed_where_no_file_is_named(config: Path, capsys: pyt
     assert erase(config, "--json") == 2
     captured = capsys.readouterr()
     asked = approval.parse_request(captured.out.encode())
-    assert (asked.action, asked.what) == ("erase", {"subject": OWNER, "reason": "OWNER_REQUEST"})
+    assert (asked.action, asked.what) == (
+        "erase",
+        {"log": settings_of(config).audit.origin, "subject": OWNER, "reason": "OWNER_REQUEST"},
+    )
     assert "hand over the JSON above" in captured.err
+
+
+@pytest.mark.usefixtures("owners")
+def test_who_only_looks_is_on_record(
+    config: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("click.termui.visible_prompt_func", lambda _text: "n")
+    assert run(["audit", "erase", "-c", str(config), "--subject", OWNER, "--reason", "OWNER_REQUEST"]) == 1
+    capsys.readouterr()
+    assert run(["audit", "search", "-c", str(config), "--json", "type:audit.read", f"subject:{OWNER}"]) == 0
+    [read] = orjson.loads(capsys.readouterr().out)["entries"]
+    assert (read["entry"]["facts"], read["entry"]["count"]) == ({"act": "erase"}, 1)

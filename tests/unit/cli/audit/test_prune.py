@@ -134,7 +134,7 @@ def test_two_people_prune_below_the_index_that_was_approved(
     request, approval_file = tmp_path / "request.json", tmp_path / "approval.jws"
     assert prune(config, "--request-out", str(request)) == 2
     asked = approval.parse_request(request.read_bytes())
-    assert asked.what == {"below": 256}
+    assert asked.what == {"log": settings_of(config).audit.origin, "below": 256}
     private = KEY.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     approval_file.write_text(approval.approve(asked, "officer-2", private, asked.time, lifetime_seconds=3_600))
     append(old(1, 0))

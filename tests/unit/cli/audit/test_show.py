@@ -76,3 +76,8 @@ def test_what_is_not_there_is_a_negative_outcome(config: Path, which: str, capsy
 def test_what_is_no_entry_is_wrong_usage(config: Path, which: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["audit", "show", "--config", str(config), "--", which]) == 2
     assert capsys.readouterr().err
+
+
+def test_a_number_beyond_any_log_is_wrong_usage(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["audit", "show", str(2**53), "--config", str(config)]) == 2
+    assert "give an index" in capsys.readouterr().err
