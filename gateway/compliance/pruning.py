@@ -26,7 +26,8 @@ _PAGE = 4_096
 class Plan:
     """Entries from `first` to below `below` go; none when they are equal. `newest`: time of the newest that goes.
     `kept`: the oldest entry that is too young; None when something else ends the pruning: `held`, the lowest index
-    that a hold keeps, or `published`, the size that outsiders can verify."""
+    that a hold keeps, `forwarded`, up to where every receiver of copies has them, or `published`, the size that
+    outsiders can verify."""
 
     first: int
     below: int
@@ -34,6 +35,7 @@ class Plan:
     kept: Dated | None
     held: int | None
     published: int
+    forwarded: int | None
 
     @property
     def count(self) -> int:
@@ -45,6 +47,7 @@ async def plan(
     keys: SubjectKeys,
     *,
     published: int,
+    forwarded: int | None = None,
     now: float,
     days: Mapping[str, int],
     most: int | None = None,
@@ -56,7 +59,7 @@ async def plan(
     """
     head = await log.head()
     held = min((hold.from_index for hold in await keys.holds()), default=None)
-    limit = min(bound for bound in (published, head.size, held, most) if bound is not None)
+    limit = min(bound for bound in (published, forwarded, head.size, held, most) if bound is not None)
     place = head.pruned
     reach = Reach(start=place, limit=limit, now=await _by_the_log(log, head.size, now), days=days)
     wanted = True
@@ -71,6 +74,7 @@ async def plan(
         kept=reach.kept,
         held=held,
         published=published,
+        forwarded=forwarded,
     )
 
 

@@ -102,7 +102,7 @@ class Forwarder:
         """One batch; how many entries the target lacks after it. Raises UpstreamUnavailable, or what the log raises."""
         # Read each time: another replica may have gone on, and then this one need not repeat what that one sent.
         head = await self._log.head()
-        cursor = f"forward:{self._name}:{hashlib.sha256(head.origin.encode()).hexdigest()[:16]}"
+        cursor = place_name(self._name, head.origin)
         place = await self._cursors.cursor(cursor)
         if place < head.size:
             self._observer.lag(self._name, head.size - place)
@@ -148,6 +148,11 @@ class Forwarder:
         """Full jitter: gateways that lost the same receiver do not come back to it together."""
         longest = min(RETRY_FIRST_SECONDS * 2 ** min(self._failures - 1, 16), self._retry_max)
         return _jitter(0.0, longest)
+
+
+def place_name(target: str, origin: str) -> str:
+    """Of the cursor that says how far this target has got in the log of this name."""
+    return f"forward:{target}:{hashlib.sha256(origin.encode()).hexdigest()[:16]}"
 
 
 async def _pause(stop: asyncio.Event, seconds: float) -> None:

@@ -18,13 +18,15 @@ from gateway.cli.audit.second_person import ApprovalFile, RequestOut, approval_t
 from gateway.cli.terminal import DONE, NEGATIVE, Refused, say, say_json
 from gateway.compliance import pruning
 from gateway.errors import StateConflict
+from gateway.followers.forwarder import place_name
 from gateway.settings import Settings
 
 HELP = """Drop the bytes of the oldest entries, when their retention is over.
 
 Whole bundles of 256 entries go, from the beginning of the log up to the first entry that is too young for its class
-(`audit.retention` in the configuration), that a legal hold keeps, or that no published checkpoint covers. Their leaf
-hashes stay, so that every later entry is proven as before, and the pruning is an entry itself. Nothing else prunes.
+(`audit.retention` in the configuration), that a legal hold keeps, that a SIEM target has not got yet, or that no
+published checkpoint covers. Their leaf hashes stay, so that every later entry is proven as before, and the pruning is
+an entry itself. Nothing else prunes.
 
 Where a second person must approve, they approve one index: give it again with `--below` when you come back.
 
@@ -56,6 +58,7 @@ def prune(
                 desk.audit,
                 desk.audit,
                 published=published,
+                forwarded=await _forwarded(desk),
                 now=now,
                 days=_days(desk.settings),
                 most=below,
@@ -90,6 +93,13 @@ def _days(settings: Settings) -> dict[str, int]:
     return {Retention.STANDARD: retention.standard_days, Retention.OPERATIONAL: retention.operational_days}
 
 
+async def _forwarded(desk: Desk) -> int | None:
+    """Up to which index every SIEM target of the configuration has its copies; None without targets."""
+    targets = desk.settings.audit.forward
+    origin = (await desk.audit.head()).origin
+    return min([await desk.audit.cursor(place_name(target.name, origin)) for target in targets], default=None)
+
+
 def _published(settings: Settings) -> int:
     """The size that outsiders can verify by now. Raises Refused for a checkpoint that is not the log's."""
     audit = settings.audit
@@ -112,6 +122,8 @@ def _tell(made: pruning.Plan) -> None:
         say(f"entry {made.kept.index} of {made.kept.time} stays: its class is {made.kept.retention}")
     elif made.held is not None and made.held <= made.published:
         say(f"a legal hold keeps all from entry {made.held} on")
+    elif made.forwarded is not None and made.forwarded <= made.published:
+        say(f"a SIEM target has not got the entries from {made.forwarded} on; whole bundles of 256 go")
     else:
         say(f"no checkpoint covers entries from {made.published} on; whole bundles of 256 go")
 
@@ -125,4 +137,5 @@ def _document(made: pruning.Plan) -> dict[str, Any]:
         "kept": None if made.kept is None else {"index": made.kept.index, "time": made.kept.time},
         "held": made.held,
         "published": made.published,
+        "forwarded": made.forwarded,
     }

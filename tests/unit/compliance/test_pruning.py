@@ -73,6 +73,15 @@ async def test_nothing_goes_before_outsiders_could_verify_it(tmp_path: Path) -> 
         assert (await plan(log, published=0)).below == 0
 
 
+async def test_nothing_goes_before_every_receiver_of_copies_has_it(tmp_path: Path) -> None:
+    async with open_log(tmp_path) as log:
+        await log.append([*old(600, 200), *old(1, 0)])
+        made = await plan(log, forwarded=300)
+        assert (made.below, made.forwarded) == (256, 300)
+        assert (await plan(log, forwarded=0)).count == 0
+        assert (await plan(log)).below == 512
+
+
 async def test_a_hold_keeps_all_from_its_index_on(tmp_path: Path) -> None:
     async with open_log(tmp_path) as log:
         await log.append([*old(600, 200), *old(1, 0)])

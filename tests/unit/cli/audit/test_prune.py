@@ -142,3 +142,14 @@ def test_two_people_prune_below_the_index_that_was_approved(
     assert prune(config, "--below", "256", "--approval", str(approval_file)) == 0
     act = orjson.loads(entries(config)[-1].entry or b"")
     assert (act["facts"]["approver"], act["facts"]["below"]) == ("officer-2", 256)
+
+
+@pytest.mark.usefixtures("published")
+def test_what_a_siem_has_not_got_stays(config: Path, append: Append, capsys: pytest.CaptureFixture[str]) -> None:
+    document = yaml.safe_load(config.read_bytes())
+    document["audit"]["forward"] = [{"name": "soc", "url": "https://siem.example/in", "format": "ocsf"}]
+    config.write_text(yaml.safe_dump(document))
+    append([*old(300, 400), *old(1, 0)])
+    assert prune(config) == 0
+    assert "a SIEM target has not got the entries from 0 on" in capsys.readouterr().out
+    assert all(stored.entry is not None for stored in entries(config))
