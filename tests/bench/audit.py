@@ -22,6 +22,7 @@ from types import TracebackType
 from typing import Any
 
 import orjson
+import stamina
 from rich.console import Console
 from rich.table import Table
 
@@ -181,6 +182,7 @@ async def growth(folder: Path, sizes: list[int], console: Console) -> list[dict[
 
 async def main(options: argparse.Namespace) -> None:
     console = Console(soft_wrap=True, markup=False, highlight=False)
+    stamina.instrumentation.set_on_retry_hooks([])  # a server that starts is no news
     cases = {"raw": Case("raw")}
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=options.dir)))
