@@ -1,4 +1,4 @@
-"""Any sequence of appends, failures and restarts gives the folder that one rebuild gives, and misses no partial tile."""
+"""Any sequence of appends, failures and restarts gives the folder of one rebuild, and misses no partial tile."""
 
 from __future__ import annotations
 
