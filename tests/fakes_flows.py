@@ -28,6 +28,7 @@ from gateway.core.model import (
     Direction,
     Exchange,
     Logged,
+    Notice,
     Outcome,
     Participant,
     Rate,
@@ -52,7 +53,7 @@ from gateway.exchange.statements import Signatory
 from gateway.exchange.verification import Verifications
 from gateway.exchange.worker import Worker
 from gateway.oauth import scopes
-from gateway.ports import AccessToken, AuditLog, ConsentStep, Idempotency, Notice, Position, TraceContext
+from gateway.ports import AccessToken, AuditLog, ConsentStep, Idempotency, Position, TraceContext
 from tests import samples
 from tests.fakes import FakeClock, FakeSealer
 from tests.fakes_publication import FakePublication
