@@ -6,6 +6,7 @@ that the database keeps no copy of them is said at `engine.create` (`erases`).
 
 from __future__ import annotations
 
+import contextlib
 import os
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections import OrderedDict
@@ -36,7 +37,7 @@ _FIND = PreparedLookup(
 )
 _INSERT = insertion(tables.subject_keys)
 _DELETE = Prepared(delete(tables.subject_keys).where(_keys.subject == bindparam("of_subject")))
-_ANY = Prepared(select(_keys.key_id, _keys.wrapped).limit(1))
+_SOME = Prepared(select(_keys.key_id, _keys.wrapped).limit(16))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +80,10 @@ class KeyRing:
         if not missing:
             return
         for subject, key_id, wrapped in _found(connection, missing):
-            self._known[subject] = _unwrapped(key_id, wrapped, self._sealer)
+            # A damaged key must not end the log of all the others: its subject gets a new one, and the row stays for
+            # people to look at. That it was another storage key altogether is found at the start.
+            with contextlib.suppress(AuditUnavailable):
+                self._known[subject] = _unwrapped(key_id, wrapped, self._sealer)
         made = [self._make(subject, wanted[subject]) for subject in missing if subject not in self._known]
         if made:
             _INSERT.run_many(connection, made)
@@ -118,12 +122,17 @@ class KeyRing:
 
 def opener(connection: Connection, subjects: Iterable[str], sealer: Sealer) -> Open:
     """A `privacy.Open` with the keys of these subjects as they are now."""
-    keys = {
-        (subject, key_id): _unwrapped(key_id, wrapped, sealer).cipher
-        for subject, key_id, wrapped in _found(connection, sorted(set(subjects)))
-    }
+    keys: dict[tuple[str, str], AESGCM] = {}
+    damaged: set[tuple[str, str]] = set()
+    for subject, key_id, wrapped in _found(connection, sorted(set(subjects))):
+        try:
+            keys[subject, key_id] = _unwrapped(key_id, wrapped, sealer).cipher
+        except AuditUnavailable:
+            damaged.add((subject, key_id))
 
     def open_(subject: str, entry_id: str, ciphertext: Ciphertext) -> bytes | None:
+        if (subject, ciphertext.key) in damaged:
+            raise ValueError("the key of the ciphertext is damaged")
         cipher = keys.get((subject, ciphertext.key))
         if cipher is None:
             return None
@@ -137,9 +146,17 @@ def opener(connection: Connection, subjects: Iterable[str], sealer: Sealer) -> O
 
 
 def check(connection: Connection, sealer: Sealer) -> None:
-    """Raises AuditUnavailable when the keys were wrapped by another storage key."""
-    for key_id, wrapped in _ANY.rows(connection, {}):
-        _unwrapped(key_id, bytes(wrapped), sealer)
+    """Raises AuditUnavailable when the keys were wrapped by another storage key: none of some opens."""
+    refused: AuditUnavailable | None = None
+    for key_id, wrapped in _SOME.rows(connection, {}):
+        try:
+            _unwrapped(key_id, bytes(wrapped), sealer)
+        except AuditUnavailable as error:
+            refused = error
+        else:
+            return
+    if refused is not None:
+        raise refused
 
 
 def _found(connection: Connection, subjects: Sequence[str]) -> Iterable[tuple[str, str, bytes]]:

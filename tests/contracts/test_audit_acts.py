@@ -137,6 +137,22 @@ async def test_a_log_under_another_storage_key_is_not_opened(opener: Opener) -> 
             pass
 
 
+async def test_a_damaged_key_costs_its_own_entries_and_not_the_log(opener: Opener, database: str) -> None:
+    async with opener() as first:
+        await first.append([about(SUBJECT), about(OTHER)])
+    broken = text("UPDATE subject_keys SET wrapped = :wrapped WHERE subject = :subject")
+    with engines.create(database).connect() as connection, connection.begin():
+        connection.execute(broken, {"wrapped": b"\xff broken", "subject": SUBJECT})
+    async with opener() as log:
+        await log.append([about(SUBJECT), about(OTHER)])
+        open_ = await log.open_for([SUBJECT, OTHER])
+        entries = [one.entry or b"" async for one in log.read()]
+    with pytest.raises(ValueError, match="damaged"):
+        opened(entries[0], open_)
+    read = [opened(entry, open_) for entry in entries[1:]]
+    assert all("digest" in entry["document"] for entry in read)  # the subject's next entry has a key that opens
+
+
 async def test_a_key_that_was_undone_with_its_transaction_seals_nothing(postgresql: PostgreSQL) -> None:
     url = postgresql.new_database()
     migrations.upgrade(url, "audit")
