@@ -28,7 +28,9 @@ class _Headers:
 _HEADERS = {
     Kind.CHECKPOINT: _Headers(_TEXT, "no-cache"),  # asked again each time; the ETag makes it cheap
     Kind.TILE: _Headers("application/octet-stream", _IMMUTABLE),
-    Kind.STAMPED: _Headers(_TEXT, _IMMUTABLE),
+    Kind.STAMPED: _Headers(
+        _TEXT, "no-cache"
+    ),  # until its token is there it may be written again, with more cosignatures
     Kind.TOKEN: _Headers("application/timestamp-reply", _IMMUTABLE),  # RFC 3161 §3.4
 }
 

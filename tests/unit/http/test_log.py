@@ -49,7 +49,7 @@ async def test_headers_say_what_may_be_kept(store: TileDirectory) -> None:
         (text, "no-cache"),
         ("application/octet-stream", immutable),
         ("application/octet-stream", immutable),
-        (text, immutable),
+        (text, "no-cache"),
         ("application/timestamp-reply", immutable),
     ]
     assert all(reply.headers["x-content-type-options"] == "nosniff" for reply in replies)
