@@ -43,7 +43,13 @@ import load
 CONNECTIONS = 64
 DOCUMENTS = 64
 IDLE_CONNECTIONS = 300
-IDLE = ("GroupCommit._work ", "Condition.wait ", "wait (threading", "get (queue")  # threads that wait for work
+IDLE = (
+    "GroupCommit._work ",
+    "_worker (concurrent",
+    "Condition.wait ",
+    "wait (threading",
+    "get (queue",
+)  # threads that wait for work
 BARE = Path(__file__).with_name("bare.py")
 OUT = Path("build/bench/verification.json")
 PROFILE = Path("build/bench/verification.profile.txt")
