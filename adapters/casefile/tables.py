@@ -13,7 +13,13 @@ from gateway.audit.columns import COLUMNS, Cell, row
 from gateway.ports import ExportedRow
 
 _BOM = b"\xef\xbb\xbf"
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_FULL_WIDTH = (  # which spreadsheets of East Asian locales take for the plain ones
+    "\N{FULLWIDTH EQUALS SIGN}",
+    "\N{FULLWIDTH PLUS SIGN}",
+    "\N{FULLWIDTH HYPHEN-MINUS}",
+    "\N{FULLWIDTH COMMERCIAL AT}",
+)
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", *_FULL_WIDTH)
 _QUOTE = "'"
 
 

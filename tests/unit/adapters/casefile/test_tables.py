@@ -14,6 +14,7 @@ from adapters.casefile.tables import CsvTable, JsonLinesTable, safe
 from gateway.audit.columns import COLUMNS
 from gateway.ports import ExportedRow
 
+FULL_WIDTH = tuple(chr(ord(sign) + 0xFEE0) for sign in "=+-@")
 BODY = {"id": "record-1", "time": "2027-01-15T08:00:00.123456Z", "type": "verification.decided", "latencyMs": 12}
 
 
@@ -44,7 +45,7 @@ def test_csv_is_rfc_4180_and_says_its_encoding_when_asked() -> None:
     assert data.endswith(b"\r\n")
 
 
-@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "  =", "\n=", "'"])
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "  =", "\n=", "'", *FULL_WIDTH])
 def test_no_cell_is_a_formula(start: str) -> None:
     cell = f"{start}HYPERLINK(1)"
     (line,) = list(csv.DictReader(io.StringIO(csv_of(exported(counterparty=cell)).decode(), newline="")))
@@ -56,7 +57,7 @@ def test_a_cell_comes_back_as_it_was(text: str) -> None:
     found = safe(text)
     assert isinstance(found, str)
     assert found.removeprefix("'") == text
-    assert found.lstrip(" \n")[:1] not in tuple("=+-@\t\r")
+    assert found.lstrip(" \n")[:1] not in ("=", "+", "-", "@", "\t", "\r", *FULL_WIDTH)
 
 
 def test_numbers_and_nothing_stay_what_they_are() -> None:
