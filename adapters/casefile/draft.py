@@ -5,6 +5,7 @@ A crash leaves the hidden file. The next export of the same name takes it over a
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import os
@@ -13,6 +14,7 @@ from types import TracebackType
 from typing import Self
 
 _CHUNK_BYTES = 1024 * 1024
+_NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS}  # what file systems without hard links say
 
 
 class Draft:
@@ -55,11 +57,28 @@ class Draft:
         return digest.hexdigest(), size
 
     def publish(self) -> None:
-        # A link, unlike a rename, replaces nothing that came there in the meantime.
-        self.path.hardlink_to(self._hidden)
-        self._hidden.unlink()
+        """Raises FileExistsError when something came there in the meantime: nothing is replaced."""
+        try:
+            # A link, unlike a rename, replaces nothing.
+            os.link(self._hidden, self.path)
+        except OSError as error:
+            if error.errno not in _NO_LINKS:
+                raise
+            self._rename()
+        else:
+            self._hidden.unlink()
         folder = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             os.fsync(folder)
         finally:
             os.close(folder)
+
+    def _rename(self) -> None:
+        """Without links: the name is taken first, by an empty file of ours, which the rename replaces. A crash between
+        leaves that one, whose hash is not the one on record."""
+        os.close(os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        try:
+            self._hidden.rename(self.path)
+        except OSError:
+            self.path.unlink(missing_ok=True)
+            raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import signal
 import stat
@@ -66,6 +67,50 @@ def test_no_file_is_replaced(tmp_path: Path) -> None:
     (tmp_path / "link.zip").symlink_to(tmp_path / "nowhere")
     with pytest.raises(FileExistsError):
         Draft(tmp_path / "link.zip")
+
+
+@pytest.fixture
+def no_links(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on FAT, or some network shares."""
+
+    def link(*_names: Path) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr("os.link", link)
+
+
+@pytest.mark.usefixtures("no_links")
+def test_without_links_a_file_appears_whole_too(tmp_path: Path) -> None:
+    path = tmp_path / "case.zip"
+    with Draft(path) as draft:
+        draft.file.write(b"whole")
+        draft.finish()
+        draft.publish()
+    assert path.read_bytes() == b"whole"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert names(tmp_path) == ["case.zip"]
+
+
+@pytest.mark.usefixtures("no_links")
+def test_without_links_no_file_is_replaced_either(tmp_path: Path) -> None:
+    path = tmp_path / "case.zip"
+    with Draft(path) as draft:
+        draft.finish()
+        path.write_bytes(b"another's")
+        with pytest.raises(FileExistsError):
+            draft.publish()
+    assert path.read_bytes() == b"another's"
+    assert names(tmp_path) == ["case.zip"]
+
+
+@pytest.mark.usefixtures("no_links")
+def test_without_links_a_name_that_was_taken_in_vain_is_given_back(tmp_path: Path) -> None:
+    with Draft(tmp_path / "case.zip") as draft:
+        draft.finish()
+        (tmp_path / ".case.zip.part").unlink()
+        with pytest.raises(FileNotFoundError):
+            draft.publish()
+    assert names(tmp_path) == []
 
 
 def test_two_exports_do_not_write_one_file(tmp_path: Path) -> None:
