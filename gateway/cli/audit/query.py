@@ -13,6 +13,7 @@ from typer.core import TyperCommand
 
 from gateway.app.desk import Desk
 from gateway.audit.query import ALLOWED, Query, QueryInvalid, parse
+from gateway.cli.audit.subject import ask
 from gateway.cli.terminal import Refused
 
 Words = Annotated[
@@ -64,11 +65,6 @@ def zone_of(name: str) -> tzinfo:
 def query_of(words: Sequence[str] | None, desk: Desk, zone: tzinfo) -> Query:
     """Raises Refused."""
     try:
-        return parse(" ".join(words or ()), now=desk.clock.now(), zone=zone, keyed=desk.keyed, ask=_ask)
+        return parse(" ".join(words or ()), now=desk.clock.now(), zone=zone, keyed=desk.keyed, ask=ask)
     except QueryInvalid as error:
         raise Refused(str(error)) from error
-
-
-def _ask() -> str:
-    answer: str = typer.prompt("Data owner's id", hide_input=True, err=True)
-    return answer

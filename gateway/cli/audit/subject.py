@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import getpass
+import warnings
 from datetime import UTC
 
 import typer
@@ -19,7 +21,7 @@ def pseudonym_of(subject: str, desk: Desk) -> str:
     """As `subject:` in a query understands it. Raises Refused."""
     quoted = subject.replace("\\", "\\\\").replace('"', '\\"')
     try:
-        query = parse(f'subject:"{quoted}"', now=desk.clock.now(), zone=UTC, keyed=desk.keyed, ask=_ask)
+        query = parse(f'subject:"{quoted}"', now=desk.clock.now(), zone=UTC, keyed=desk.keyed, ask=ask)
     except QueryInvalid as error:
         raise Refused("--subject takes a data owner's id, a pseudonym of 64 hex digits, or ?") from error
     found = query.only(Qualifier.SUBJECT)
@@ -28,6 +30,15 @@ def pseudonym_of(subject: str, desk: Desk) -> str:
     return found
 
 
-def _ask() -> str:
-    answer: str = typer.prompt("Data owner's id", hide_input=True, err=True)
-    return answer
+def ask() -> str:
+    """The id, typed at the terminal. Raises Refused where there is none: what comes another way is kept somewhere."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", getpass.GetPassWarning)  # what it does before it would read with an echo
+        try:
+            return getpass.getpass("Data owner's id: ")
+        except getpass.GetPassWarning as error:
+            raise Refused(
+                "there is no terminal to ask for the data owner's id: run it at one, or give the pseudonym"
+            ) from error
+        except (EOFError, KeyboardInterrupt) as error:
+            raise typer.Abort from error

@@ -88,12 +88,11 @@ def test_an_owner_is_asked_for_and_found_by_pseudonym(
 ) -> None:
     asked: list[str] = []
 
-    def answer(text: str, **options: bool) -> str:
-        assert options == {"hide_input": True, "err": True}
+    def answer(text: str) -> str:
         asked.append(text)
         return OWNER
 
-    monkeypatch.setattr("typer.prompt", answer)
+    monkeypatch.setattr("getpass.getpass", answer)
     assert run(["audit", "search", "subject:?", "--config", str(config), "--json"]) == 0
     pseudonym = orjson.loads(capsys.readouterr().out)["query"].removeprefix("subject:")
     append([samples.record(consent=samples.consent(subject=pseudonym)), samples.record()])

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+import typer
 
 from gateway.app.desk import open_desk
 from gateway.cli.audit.subject import pseudonym_of
@@ -33,8 +36,35 @@ def test_a_pseudonym_stays(config: Path) -> None:
 
 
 def test_a_question_mark_asks(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("typer.prompt", lambda *_words, **_options: "owner-7")
+    monkeypatch.setattr("getpass.getpass", lambda _text: "owner-7")
     assert found(config, "?")[0] == found(config, "owner-7")[0]
+
+
+@pytest.mark.parametrize("arguments", [("search", "subject:?"), ("erase", "--subject", "?", "--reason", "CASE-1")])
+def test_without_a_terminal_nothing_is_asked(config: Path, arguments: tuple[str, ...]) -> None:
+    # In a session of its own there is no terminal, whoever runs this.
+    done = subprocess.run(
+        [sys.executable, "-m", "gateway", "audit", *arguments, "--config", str(config)],
+        cwd=Path(__file__).parents[4],
+        input="owner-7\n",
+        capture_output=True,
+        text=True,
+        start_new_session=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    [line] = done.stderr.splitlines()
+    assert "there is no terminal to ask for the data owner's id" in line
+    assert "owner-7" not in done.stdout
+
+
+def test_a_question_that_is_broken_off_ends_the_command(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken_off(_text: str) -> str:
+        raise EOFError
+
+    monkeypatch.setattr("getpass.getpass", broken_off)
+    with pytest.raises(typer.Abort):
+        found(config, "?")
 
 
 @pytest.mark.parametrize("owner", ["", "a\nb", "x" * 257])
