@@ -16,7 +16,8 @@ from gateway.cli.terminal import DONE, NEGATIVE, Refused, say, say_json
 from gateway.compliance import approval
 from gateway.compliance.approval import REQUEST_BYTES_MAX, ApprovalRefused, Request
 
-HELP = """Approve what somebody else asks to do with the log: an export, an erasure, a pruning.
+HELP = """Approve what somebody else asks to do with the log: an export, an erasure, a pruning, the release of a hold, a
+recovery.
 
 The one who asks hands you a request, made by their command. It is shown here; read it, since what you sign is what they
 may do, once. The approval that comes out is good for them alone, for a day unless you say otherwise.
@@ -59,6 +60,8 @@ def approve(
             file.write(f"{text}\n")
     except FileExistsError as error:
         raise Refused(f"{out} is there already: give another --out") from error
+    except OSError as error:
+        raise Refused(f"{out}: cannot be written: {error.strerror}") from error
     if as_json:
         say_json({"file": str(out), "approver": signer, "approval": asked.nonce, **asked.document()})
     else:
@@ -67,8 +70,11 @@ def approve(
 
 
 def _read(file: Path) -> bytes:
-    with file.open("rb") as opened:
-        return opened.read(REQUEST_BYTES_MAX + 1)
+    try:
+        with file.open("rb") as opened:
+            return opened.read(REQUEST_BYTES_MAX + 1)
+    except OSError as error:
+        raise Refused(f"{file}: cannot be read: {error.strerror}") from error
 
 
 def _show(asked: Request) -> None:

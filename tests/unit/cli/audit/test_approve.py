@@ -84,6 +84,17 @@ def test_a_changed_request_is_refused(asked: Request, tmp_path: Path, capsys: py
 
 
 @pytest.mark.usefixtures("asked")
+def test_files_that_cannot_be_used_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert approve(tmp_path, "--yes", "--out", str(tmp_path / "nowhere" / "approval.jws")) == 2
+    assert "cannot be written" in capsys.readouterr().err
+    (tmp_path / "request.json").unlink()
+    assert approve(tmp_path, "--yes") == 2
+    said = capsys.readouterr().err
+    assert "request.json: cannot be read" in said
+    assert len(said.splitlines()) == 1
+
+
+@pytest.mark.usefixtures("asked")
 def test_keys_and_files_are_looked_at(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "approval.jws").write_text("there")
     assert approve(tmp_path, "--yes") == 2
