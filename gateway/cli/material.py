@@ -5,7 +5,7 @@ So that a wrong PEM is found at the desk and not at the restart. Each file is lo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -75,9 +75,21 @@ def _audit_openings(audit: Audit) -> Iterator[tuple[str, Callable[[], object]]]:
         yield f"audit.forward.{index}", partial(event_target, target)
         if target.token_file is not None:
             yield f"audit.forward.{index}.token_file", partial(read_secret, target.token_file, bytes_min=1)
-    for index, approver in enumerate(audit.second_person.approvers):
+    approver_files = [approver.public_key_file for approver in audit.second_person.approvers]
+    for index, file in enumerate(approver_files):
         where = f"audit.second_person.approvers.{index}.public_key_file"
-        yield where, partial(_approver_key, approver.public_key_file)
+        yield where, partial(_own_approver_key, file, approver_files[:index])
+
+
+def _own_approver_key(file: Path, earlier: Sequence[Path]) -> None:
+    own = _approver_key(file).public_bytes_raw()
+    for other in earlier:
+        try:
+            same = _approver_key(other).public_bytes_raw() == own
+        except (ValueError, OSError):  # reported at its own place
+            continue
+        if same:
+            raise ValueError(f"{file}: is the key of another approver too: each needs their own")
 
 
 def _approver_key(file: Path) -> Ed25519PublicKey:

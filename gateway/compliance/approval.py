@@ -20,7 +20,7 @@ from joserfc.jwk import OKPKey
 from gateway.core.canonical import canonical_sha256
 
 TYP = "cdi-approval+jwt"
-ACTIONS = frozenset({"export", "erase", "prune"})
+ACTIONS = frozenset({"export", "erase", "prune", "release", "recover"})
 
 REQUEST_BYTES_MAX = 64 * 1024
 APPROVAL_BYTES_MAX = 16 * 1024
@@ -164,10 +164,18 @@ def checked(
     return Approval(approval_id=str(nonce), approver=approver.name, expires_at=expires)
 
 
-def check_key(public_key: bytes) -> None:
-    """Raises ApprovalRefused unless these PEM bytes are an Ed25519 public key, and nothing more."""
-    if _key(public_key).is_private:
-        raise ApprovalRefused("the key of an approver is a private one: it belongs to that person alone")
+def check_approvers(approvers: Sequence[Approver]) -> None:
+    """Raises ApprovalRefused unless each one has a PEM Ed25519 public key, which no other one has: with one key under
+    two names a person could ask as the one and approve as the other."""
+    owners: dict[str, str] = {}
+    for approver in approvers:
+        key = _key(approver.public_key)
+        if key.is_private:
+            raise ApprovalRefused(f"the key of {approver.name} is a private one: it belongs to that person alone")
+        # RFC 7638: of the key, however its PEM file is laid out.
+        owner = owners.setdefault(key.thumbprint(), approver.name)
+        if owner != approver.name:
+            raise ApprovalRefused(f"{owner} and {approver.name} have one key: each needs their own")
 
 
 def _verified(approval: str, approvers: Sequence[Approver]) -> tuple[Approver, dict[str, Any]]:

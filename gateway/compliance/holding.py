@@ -6,7 +6,10 @@ Both acts are one transaction with their record.
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 
+from gateway.compliance import approval
+from gateway.compliance.approval import Approval, Request
 from gateway.compliance.erasing import REASON, SUBJECT
 from gateway.compliance.operator import Operator
 from gateway.ports import Hold, SubjectKeys
@@ -39,11 +42,27 @@ async def hold(
     return wanted
 
 
-async def release(keys: SubjectKeys, operator: Operator, *, hold_id: str, reason: str, now: float) -> bool:
+def asked(operator: Operator, log: str, held: Hold, reason: str, now: float) -> Request:
+    """What a second person approves: the release of this hold of this log, and not of a later one with its id."""
+    what: dict[str, str | int] = {
+        "log": log,
+        "hold": held.hold_id,
+        "since": datetime.fromtimestamp(held.since, UTC).isoformat(),
+        "subject": held.subject or "everybody",
+        "from": held.from_index,
+        "reason": reason,
+    }
+    return approval.request("release", what, operator.name, now)
+
+
+async def release(
+    keys: SubjectKeys, operator: Operator, *, hold_id: str, reason: str, now: float, approved: Approval | None
+) -> bool:
     """Lift a hold, with its record (`audit.released`). False, and no record, when there is none of this id.
 
     Raises ValueError for what is no id or code, AuditUnavailable.
     """
     if not HOLD_ID.fullmatch(hold_id) or not REASON.fullmatch(reason):
         raise ValueError("a hold has an id, and its release a code as its reason")
-    return await keys.release(hold_id, operator.record(now, "audit.released", reason=reason, facts={"hold": hold_id}))
+    facts: dict[str, str | int] = {"hold": hold_id, **(approved.facts if approved else {})}
+    return await keys.release(hold_id, operator.record(now, "audit.released", reason=reason, facts=facts))

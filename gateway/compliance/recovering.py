@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 from gateway.audit.note import Checkpoint
 from gateway.audit.tree import Frontier
+from gateway.compliance import approval
+from gateway.compliance.approval import Approval, Request
 from gateway.compliance.operator import Operator
 from gateway.errors import StateConflict
 from gateway.ports import LogReader, Recovery
@@ -33,16 +35,27 @@ async def loss(reader: LogReader, signed: Checkpoint) -> Loss:
     return Loss(kept=head.size, signed=signed)
 
 
-async def recover(log: Recovery, operator: Operator, lost: Loss, *, new_origin: str, now: float) -> None:
+def asked(operator: Operator, lost: Loss, new_origin: str, now: float) -> Request:
+    """What a second person approves: to give this much up, and the new name."""
+    return approval.request("recover", _facts(lost, new_origin), operator.name, now)
+
+
+async def recover(
+    log: Recovery, operator: Operator, lost: Loss, *, new_origin: str, now: float, approved: Approval | None
+) -> None:
     """Record and new name are one transaction; a crash leaves both or neither."""
-    facts: dict[str, str | int] = {
+    facts = _facts(lost, new_origin) | (approved.facts if approved else {})
+    await log.recover(new_origin, operator.record(now, "audit.recovered", facts=facts))
+
+
+def _facts(lost: Loss, new_origin: str) -> dict[str, str | int]:
+    return {
         "origin": lost.signed.origin,
         "size": lost.signed.size,
         "root": lost.signed.root.hex(),
         "kept": lost.kept,
         "newOrigin": new_origin,
     }
-    await log.recover(new_origin, operator.record(now, "audit.recovered", facts=facts))
 
 
 async def _root(reader: LogReader, size: int) -> bytes:

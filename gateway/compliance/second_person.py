@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from gateway.compliance.approval import Approval, ApprovalRefused, Approver, Request, checked
+from gateway.compliance.approval import Approval, ApprovalRefused, Approver, Request, check_approvers, checked
 from gateway.ports import Approvals
 
 
@@ -22,12 +22,16 @@ class ApprovalNeeded(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SecondPerson:
-    """`actions`: which acts need an approval; see settings `audit.second_person`."""
+    """`actions`: which acts need an approval; see settings `audit.second_person`. Raises ApprovalRefused for approvers
+    whose keys cannot be used, or are one."""
 
     actions: Collection[str]
     approvers: Sequence[Approver]
     lifetime_seconds: float
     approvals: Approvals
+
+    def __post_init__(self) -> None:
+        check_approvers(self.approvers)
 
     def needs(self, asked: Request, approval: str | None) -> None:
         """Raises ApprovalNeeded for an act that needs an approval and has none: before anything else is asked."""

@@ -111,12 +111,12 @@ class Approver(Section):
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.@-]{1,64}$")]
     """Who approves; must not be who asks."""
     public_key_file: File
-    """PEM Ed25519 public key of that person."""
+    """PEM Ed25519 public key of that person, and of nobody else here."""
 
 
 class SecondPerson(Section):
-    actions: tuple[Literal["export", "erase", "prune"], ...] = ()
-    """What needs the signed approval of a second person."""
+    actions: tuple[Literal["export", "erase", "prune", "release", "recover"], ...] = ()
+    """What needs the signed approval of a second person; `release` is of a legal hold."""
     approvers: tuple[Approver, ...] = ()
     """Who may approve."""
     lifetime_seconds: Seconds = 86_400
@@ -126,6 +126,10 @@ class SecondPerson(Section):
     def _somebody_can(self) -> SecondPerson:
         if self.actions and not self.approvers:
             raise ValueError("actions need approvers")
+        names = {approver.name.casefold() for approver in self.approvers}
+        files = {approver.public_key_file for approver in self.approvers}
+        if min(len(names), len(files)) < len(self.approvers):
+            raise ValueError("approvers must differ in their name and in their key")
         return self
 
 

@@ -11,6 +11,7 @@ from rich.table import Table
 from gateway.app.desk import Desk
 from gateway.audit.query import INDEX_MAX
 from gateway.cli.audit.desk import AsJson, Config, at_desk
+from gateway.cli.audit.second_person import ApprovalFile, RequestOut, approval_text, second_person, with_approval
 from gateway.cli.audit.subject import TAKES, pseudonym_of
 from gateway.cli.terminal import DONE, NEGATIVE, Refused, say, say_json, show
 from gateway.compliance import holding
@@ -75,14 +76,21 @@ def add(
 
 
 @app.command("release")
-def release(hold_id: Id, config: Config, reason: Reason, as_json: AsJson = False) -> int:
+def release(
+    hold_id: Id,
+    config: Config,
+    reason: Reason,
+    approval: ApprovalFile = None,
+    request_out: RequestOut = None,
+    as_json: AsJson = False,
+) -> int:
     """Lift a legal hold. It is on record in the log. The exit code is 1 when there is none of this id."""
     _check(hold_id, reason)
+    given = approval_text(approval)
 
     async def work(desk: Desk) -> int:
-        released = await holding.release(
-            desk.audit, desk.operator, hold_id=hold_id, reason=reason, now=desk.clock.now()
-        )
+        held = next((one for one in await desk.audit.holds() if one.hold_id == hold_id), None)
+        released = held is not None and await _release(desk, held, reason, given)
         if not released:
             raise Refused(f"there is no hold {hold_id}; `audit hold list` shows them", code=NEGATIVE)
         if as_json:
@@ -91,7 +99,16 @@ def release(hold_id: Id, config: Config, reason: Reason, as_json: AsJson = False
             say(f"hold {hold_id} is released")
         return DONE
 
-    return at_desk(config, work)
+    return at_desk(config, lambda desk: with_approval(lambda: work(desk), request_out))
+
+
+async def _release(desk: Desk, held: Hold, reason: str, given: str | None) -> bool:
+    now = desk.clock.now()
+    asked = holding.asked(desk.operator, desk.settings.audit.origin, held, reason, now)
+    approved = await second_person(desk).agrees(asked, given, now)
+    return await holding.release(
+        desk.audit, desk.operator, hold_id=held.hold_id, reason=reason, now=now, approved=approved
+    )
 
 
 @app.command("list")

@@ -15,6 +15,7 @@ from gateway.audit.note import checkpoint as head_of
 from gateway.audit.tiles import CHECKPOINT
 from gateway.cli.audit.checkpoint import verifier_keys
 from gateway.cli.audit.desk import AsJson, Config, at_desk
+from gateway.cli.audit.second_person import ApprovalFile, RequestOut, approval_text, second_person, with_approval
 from gateway.cli.terminal import DONE, NEGATIVE, Refused, say, say_json
 from gateway.compliance import recovering
 from gateway.errors import StateConflict
@@ -42,6 +43,8 @@ def recover(
     key: Annotated[
         str | None, typer.Option(metavar="VKEY", help="Its verifier key, when the configured key is another one.")
     ] = None,
+    approval: ApprovalFile = None,
+    request_out: RequestOut = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     as_json: AsJson = False,
 ) -> int:
@@ -57,11 +60,15 @@ def recover(
     except KeyFileRefused as error:
         raise Refused(str(error)) from error
 
+    given = approval_text(approval)
+
     async def work(desk: Desk) -> int:
         try:
             lost = await recovering.loss(desk.audit, signed)
         except StateConflict as error:
             raise Refused(f"{error.detail}: set the old audit.origin and audit.publish.dir", code=NEGATIVE) from error
+        asked, second = recovering.asked(desk.operator, lost, audit.origin, desk.clock.now()), second_person(desk)
+        second.needs(asked, given)
         if not yes:
             typer.confirm(
                 f"{signed.size} entries were signed as {signed.origin}; the database has {lost.kept}. "
@@ -69,7 +76,9 @@ def recover(
                 abort=True,
                 err=True,
             )
-        await recovering.recover(desk.audit, desk.operator, lost, new_origin=audit.origin, now=desk.clock.now())
+        now = desk.clock.now()  # the question may have waited long for its answer
+        approved = await second.agrees(asked, given, now)
+        await recovering.recover(desk.audit, desk.operator, lost, new_origin=audit.origin, now=now, approved=approved)
         facts = {"origin": audit.origin, "vkey": str(new_key), "kept": lost.kept, "signed": signed.size}
         if as_json:
             say_json(facts)
@@ -78,7 +87,7 @@ def recover(
             say(f"vkey {new_key}")
         return DONE
 
-    return at_desk(config, work, log_name=signed.origin)
+    return at_desk(config, lambda desk: with_approval(lambda: work(desk), request_out), log_name=signed.origin)
 
 
 def _opened(audit: Audit, file: Path, key: str | None) -> Checkpoint:

@@ -29,7 +29,7 @@ RequestOut = Annotated[
 
 
 def second_person(desk: Desk) -> SecondPerson:
-    """By the configuration. Raises Refused for an approver's key that cannot be read."""
+    """By the configuration. Raises Refused for keys of approvers that cannot be used."""
     settings: Settings = desk.settings.audit.second_person
     approvers = []
     for approver in settings.approvers:
@@ -38,12 +38,15 @@ def second_person(desk: Desk) -> SecondPerson:
         except OSError as error:
             raise Refused(f"{approver.public_key_file}: cannot be read: {error.strerror}") from error
         approvers.append(Approver(name=approver.name, public_key=key))
-    return SecondPerson(
-        actions=settings.actions,
-        approvers=approvers,
-        lifetime_seconds=settings.lifetime_seconds,
-        approvals=desk.audit,
-    )
+    try:
+        return SecondPerson(
+            actions=settings.actions,
+            approvers=approvers,
+            lifetime_seconds=settings.lifetime_seconds,
+            approvals=desk.audit,
+        )
+    except ApprovalRefused as error:
+        raise Refused(f"audit.second_person.approvers: {error}") from error
 
 
 def approval_text(file: Path | None) -> str | None:
@@ -84,4 +87,10 @@ async def with_approval(work: Callable[[], Awaitable[int]], request_out: Path | 
 
 
 def _write(file: Path, document: dict[str, Any]) -> None:
-    file.write_bytes(orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+    try:
+        with file.open("xb") as opened:
+            opened.write(orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+    except FileExistsError as error:
+        raise Refused(f"{file} is there already: give another --request-out") from error
+    except OSError as error:
+        raise Refused(f"{file}: cannot be written: {error.strerror}") from error

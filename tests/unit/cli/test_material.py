@@ -195,6 +195,20 @@ def test_file_of_the_audit_log_that_is_of_no_use_is_found(deployment: Deployment
     assert "canary" not in str(problems)
 
 
+def test_approvers_who_share_a_key_are_found(deployment: Deployment) -> None:
+    environment = audit_files(deployment)
+    again = b"The same:\n" + (deployment.folder / "keys/officer-2.pub.pem").read_bytes()
+    deployment.write("keys/officer-3.pub.pem", again)
+    approvers = [{"name": name, "public_key_file": f"keys/{name}.pub.pem"} for name in ("officer-2", "officer-3")]
+    second_person = {"actions": ["export"], "approvers": approvers}
+    environment["CDI_GATEWAY__AUDIT__SECOND_PERSON"] = orjson.dumps(second_person).decode()
+    [(path, message)] = deployment.problems(environment).items()
+    assert path == "audit.second_person.approvers.1.public_key_file"
+    assert "is the key of another approver too" in message
+    deployment.write("keys/officer-2.pub.pem", b"canary")
+    assert list(deployment.problems(environment)) == ["audit.second_person.approvers.0.public_key_file"]
+
+
 def test_keys_of_another_kind_are_found(deployment: Deployment) -> None:
     environment = audit_files(deployment)
     other = ec.generate_private_key(ec.SECP256R1())

@@ -192,11 +192,24 @@ def test_only_an_ed25519_key_signs(key: bytes) -> None:
 
 
 def test_keys_are_on_the_side_where_they_belong() -> None:
-    approval.check_key(public_pem(KEY))
-    with pytest.raises(ApprovalRefused, match="private"):
-        approval.check_key(private_pem(KEY))
+    approval.check_approvers(APPROVERS)
+    with pytest.raises(ApprovalRefused, match="key of jo is a private one"):
+        approval.check_approvers([APPROVERS[0], Approver(name="jo", public_key=private_pem(OTHER_KEY))])
     with pytest.raises(ApprovalRefused, match="public"):
         approval.approve(asked(), "mei", public_pem(KEY), NOW, lifetime_seconds=LIFETIME)
+
+
+def test_one_key_is_not_two_people() -> None:
+    again = b"However it is laid out:\n" + public_pem(KEY)
+    with pytest.raises(ApprovalRefused, match="mei and jo have one key"):
+        approval.check_approvers([APPROVERS[0], Approver(name="jo", public_key=again)])
+
+
+@pytest.mark.parametrize("action", ["export", "erase", "prune", "release", "recover"])
+def test_what_takes_two_people_can_be_asked_and_approved(action: str) -> None:
+    of = asked(action=action)
+    assert approval.parse_request(orjson.dumps(of.document())) == of
+    assert check(approved(of), of).approver == "mei"
 
 
 def test_an_action_that_nobody_approves_is_a_programmers_error() -> None:

@@ -62,7 +62,7 @@ async def test_a_hold_blocks_the_erasure_until_it_is_released(tmp_path: Path) ->
         with pytest.raises(StateConflict):
             await erase(log, ForgetfulIndex())
         assert "sealed" not in (await read(log))[0]
-        await holding.release(log, OPERATOR, hold_id="CASE-1", reason="CASE_CLOSED", now=NOW)
+        await holding.release(log, OPERATOR, hold_id="CASE-1", reason="CASE_CLOSED", now=NOW, approved=None)
         assert await erase(log, ForgetfulIndex())
 
 

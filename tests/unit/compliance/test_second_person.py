@@ -36,6 +36,12 @@ ASKED = erasing.asked(OPERATOR, "log.example", OWNER, "OWNER_REQUEST", NOW)
 APPROVED = approval.approve(ASKED, "officer-2", PRIVATE, NOW, lifetime_seconds=3_600)
 
 
+def test_approvers_with_one_key_are_refused() -> None:
+    approvers = [Approver(name=name, public_key=PUBLIC) for name in ("officer-2", "officer-3")]
+    with pytest.raises(ApprovalRefused, match="one key"):
+        SecondPerson(actions=["erase"], approvers=approvers, lifetime_seconds=3_600, approvals=Spent())
+
+
 async def test_an_act_for_one_person_needs_nobody() -> None:
     assert await rule("export").agrees(ASKED, None, NOW) is None
 

@@ -69,6 +69,21 @@ def test_second_person_needs_somebody_who_can_approve() -> None:
         SecondPerson(actions=("export",))
 
 
+@pytest.mark.parametrize("action", ["export", "erase", "prune", "release", "recover"])
+def test_acts_for_two_people_are_named(action: str) -> None:
+    approver = {"name": "officer-2", "public_key_file": "officer-2.pem"}
+    assert SecondPerson.model_validate({"actions": [action], "approvers": [approver]}).actions == (action,)
+    with pytest.raises(ValidationError, match="actions"):
+        SecondPerson.model_validate({"actions": ["read"], "approvers": [approver]})
+
+
+@pytest.mark.parametrize(("name", "file"), [("officer-3", "officer-2.pem"), ("Officer-2", "officer-3.pem")])
+def test_one_person_listed_twice_is_refused(name: str, file: str) -> None:
+    first = Approver(name="officer-2", public_key_file=Path("officer-2.pem"))
+    with pytest.raises(ValidationError, match="must differ"):
+        SecondPerson(approvers=(first, Approver(name=name, public_key_file=Path(file))))
+
+
 @pytest.mark.parametrize("origin", ["", "two words", "a+b", "é"])
 def test_origin_that_no_signed_note_can_carry_is_refused(origin: str) -> None:
     with pytest.raises(ValidationError, match="origin"):

@@ -7,16 +7,14 @@ from pathlib import Path
 import orjson
 import pytest
 import yaml
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from gateway.cli.commands import run
 from gateway.compliance import approval
 from tests import samples
+from tests.two_people import approved, for_two_people
 from tests.unit.cli.audit.conftest import Append, settings_of
 
 OWNER, OTHER = "a" * 64, "b" * 64
-KEY = Ed25519PrivateKey.from_private_bytes(b"\x09" * 32)
 
 
 @pytest.fixture
@@ -91,34 +89,16 @@ def test_a_reason_is_a_code(config: Path, reason: str, capsys: pytest.CaptureFix
     assert "--reason takes a code" in capsys.readouterr().err
 
 
-def for_two_people(config: Path) -> None:
-    public = KEY.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-    (config.parent / "officer-2.pub.pem").write_bytes(public)
-    document = yaml.safe_load(config.read_bytes())
-    document["audit"]["second_person"] = {
-        "actions": ["erase"],
-        "approvers": [{"name": "officer-2", "public_key_file": "officer-2.pub.pem"}],
-    }
-    config.write_text(yaml.safe_dump(document))
-
-
-def approved(request: Path, out: Path) -> Path:
-    private = KEY.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    asked = approval.parse_request(request.read_bytes())
-    out.write_text(approval.approve(asked, "officer-2", private, asked.time, lifetime_seconds=3_600) + "\n")
-    return out
-
-
 @pytest.mark.usefixtures("owners")
 def test_two_people_erase_with_a_request_and_its_approval(
     config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for_two_people(config)
+    for_two_people(config, "erase")
     request = tmp_path / "request.json"
     assert erase(config, "--request-out", str(request)) == 2
     assert "a second person must approve this" in capsys.readouterr().err
     assert "d" * 64 in shown(config, 0, capsys)
-    approval_file = approved(request, tmp_path / "approval.jws")
+    approval_file = approved(request)
     assert erase(config, "--approval", str(approval_file)) == 0
     assert "erased" in shown(config, 0, capsys)
     assert erase(config, "--approval", str(approval_file)) == 2
@@ -126,13 +106,39 @@ def test_two_people_erase_with_a_request_and_its_approval(
 
 
 @pytest.mark.usefixtures("owners")
+def test_a_request_replaces_no_file(config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for_two_people(config, "erase")
+    there = tmp_path / "there.json"
+    there.write_text("another's")
+    assert erase(config, "--request-out", str(there)) == 2
+    assert "is there already: give another --request-out" in capsys.readouterr().err
+    assert there.read_text() == "another's"
+    assert erase(config, "--request-out", str(tmp_path / "nowhere" / "request.json")) == 2
+    assert "cannot be written" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("owners")
+def test_one_key_under_two_names_is_refused(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for_two_people(config, "erase")
+    key = config.parent / "officer-2.pub.pem"
+    (config.parent / "officer-3.pub.pem").write_bytes(b"The same:\n" + key.read_bytes())
+    document = yaml.safe_load(config.read_bytes())
+    document["audit"]["second_person"]["approvers"].append(
+        {"name": "officer-3", "public_key_file": "officer-3.pub.pem"}
+    )
+    config.write_text(yaml.safe_dump(document))
+    assert erase(config) == 2
+    assert "officer-2 and officer-3 have one key" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("owners")
 def test_an_approval_of_another_erasure_is_refused(
     config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for_two_people(config)
+    for_two_people(config, "erase")
     request = tmp_path / "request.json"
     erase(config, "--request-out", str(request))
-    approval_file = approved(request, tmp_path / "approval.jws")
+    approval_file = approved(request)
     assert erase(config, "--approval", str(approval_file), subject=OTHER) == 2
     assert "the approval is not accepted" in capsys.readouterr().err
     assert "d" * 64 in shown(config, 1, capsys)
@@ -145,7 +151,7 @@ def test_an_approval_that_cannot_be_read_is_said(config: Path, capsys: pytest.Ca
 
 @pytest.mark.usefixtures("owners")
 def test_the_request_is_printed_where_no_file_is_named(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for_two_people(config)
+    for_two_people(config, "erase")
     assert erase(config, "--json") == 2
     captured = capsys.readouterr()
     asked = approval.parse_request(captured.out.encode())

@@ -10,7 +10,7 @@ import orjson
 import pytest
 import yaml
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from adapters.clock import SystemClock
 from gateway.app.desk import open_desk
@@ -20,6 +20,7 @@ from gateway.cli.commands import run
 from gateway.compliance import approval
 from gateway.ports import StoredEntry
 from tests.samples import unique
+from tests.two_people import approved, for_two_people
 from tests.unit.cli.audit.conftest import Append, settings_of
 
 KEY = Ed25519PrivateKey.from_private_bytes(b"\x0a" * 32)
@@ -124,19 +125,13 @@ def test_it_goes_no_further_than_it_is_told(config: Path, append: Append) -> Non
 def test_two_people_prune_below_the_index_that_was_approved(
     config: Path, append: Append, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    public = KEY.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-    (tmp_path / "officer-2.pub.pem").write_bytes(public)
-    document = yaml.safe_load(config.read_bytes())
-    approver = {"name": "officer-2", "public_key_file": "officer-2.pub.pem"}
-    document["audit"]["second_person"] = {"actions": ["prune"], "approvers": [approver]}
-    config.write_text(yaml.safe_dump(document))
+    for_two_people(config, "prune")
     append([*old(300, 400), *old(1, 0)])
-    request, approval_file = tmp_path / "request.json", tmp_path / "approval.jws"
+    request = tmp_path / "request.json"
     assert prune(config, "--request-out", str(request)) == 2
     asked = approval.parse_request(request.read_bytes())
     assert asked.what == {"log": settings_of(config).audit.origin, "below": 256}
-    private = KEY.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    approval_file.write_text(approval.approve(asked, "officer-2", private, asked.time, lifetime_seconds=3_600))
+    approval_file = approved(request)
     append(old(1, 0))
     capsys.readouterr()
     assert prune(config, "--below", "256", "--approval", str(approval_file)) == 0

@@ -10,7 +10,9 @@ import pytest
 import yaml
 
 from gateway.cli.commands import run
+from gateway.compliance import approval
 from tests.published_cli import publish, settings_of, write_log_key
+from tests.two_people import approved, for_two_people
 
 
 @pytest.fixture
@@ -102,3 +104,48 @@ def test_nothing_happens_without_a_yes(
     assert run(["audit", "recover", "--config", str(config), "--from", str(old)]) == 1
     assert "interrupted" in capsys.readouterr().err
     assert recover(config, old) == 0  # it still has its old name
+
+
+@pytest.fixture
+def for_two(config: Path, old: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Path:
+    """A request for the recovery, which takes two people."""
+    rename(config, "test.example/audit-2", "data/log-2")
+    for_two_people(config, "recover")
+    request = tmp_path / "request.json"
+    assert recover(config, old, "--request-out", str(request)) == 2
+    assert "a second person must approve this" in capsys.readouterr().err
+    return request
+
+
+def test_two_people_recover_what_was_approved(
+    config: Path, old: Path, for_two: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = approval.parse_request(for_two.read_bytes())
+    assert asked.action == "recover"
+    assert (asked.what["kept"], asked.what["size"], asked.what["newOrigin"]) == (3, 7, "test.example/audit-2")
+    assert recover(config, old, "--approval", str(approved(for_two))) == 0
+    capsys.readouterr()
+    assert run(["audit", "show", "3", "--config", str(config), "--json"]) == 0
+    [shown] = orjson.loads(capsys.readouterr().out)
+    assert shown["entry"]["facts"] == {**asked.what, "approver": "officer-2", "approval": asked.nonce}
+
+
+def test_an_approval_is_for_one_new_name(
+    config: Path, old: Path, for_two: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = ("--approval", str(approved(for_two)))
+    rename(config, "test.example/audit-3", "data/log-3")
+    assert recover(config, old, *given) == 2
+    assert "the approval is for something else" in capsys.readouterr().err
+    rename(config, "test.example/audit-2", "data/log-2")
+    assert recover(config, old, *given) == 0  # it still has its old name, and the approval is not used up
+
+
+def test_an_approval_of_another_act_is_refused(
+    config: Path, old: Path, for_two: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = approval.parse_request(for_two.read_bytes())
+    other = approval.request("prune", asked.what, asked.requester, asked.time)
+    for_two.write_bytes(orjson.dumps(other.document()))
+    assert recover(config, old, "--approval", str(approved(for_two))) == 2
+    assert "the approval is for another action" in capsys.readouterr().err
