@@ -15,6 +15,7 @@ from gateway.exchange.consents import Consents
 from gateway.exchange.recording import Recorder, record
 from gateway.exchange.reliance import Reliance
 from gateway.exchange.verification import Verifications
+from gateway.pausing import pause
 from gateway.ports import AuditLog, Clock
 
 REFUSALS_INTERVAL_SECONDS = 60.0
@@ -56,7 +57,7 @@ class Worker:
                 self._failed(error)
                 taken = 0
             if taken < self._batch:
-                await self._pause(stop)
+                await pause(stop, self._interval)
 
     async def round(self) -> int:
         """One look at everything; the number of exchanges that were taken."""
@@ -93,10 +94,3 @@ class Worker:
             )
             # Only now: an append that failed leaves them for the next interval.
             self._refusals.forget(counts)
-
-    async def _pause(self, stop: asyncio.Event) -> None:
-        try:
-            async with asyncio.timeout(self._interval):
-                await stop.wait()
-        except TimeoutError:
-            return

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from gateway.audit.event import Event, Gap, event
+from gateway.pausing import pause
 from gateway.ports import Clock, Cursors, EventTarget, LogReader, StoredEntry
 
 INTERVAL_SECONDS = 1.0
@@ -88,13 +89,13 @@ class Forwarder:
                 except Exception as error:  # the boundary of the loop: the next round tries again
                     self._failures += 1
                     self._observer.failed(self._name, error)
-                    await _pause(stop, self._backoff())
+                    await pause(stop, self._backoff())
                 else:
                     if self._failures:
                         self._observer.recovered(self._name)
                     self._failures = 0
                     if not behind:
-                        await _pause(stop, self._interval)
+                        await pause(stop, self._interval)
         finally:
             await self._target.close()
 
@@ -153,11 +154,3 @@ class Forwarder:
 def place_name(target: str, origin: str) -> str:
     """Of the cursor that says how far this target has got in the log of this name."""
     return f"forward:{target}:{hashlib.sha256(origin.encode()).hexdigest()[:16]}"
-
-
-async def _pause(stop: asyncio.Event, seconds: float) -> None:
-    try:
-        async with asyncio.timeout(seconds):
-            await stop.wait()
-    except TimeoutError:
-        return

@@ -16,6 +16,7 @@ import orjson
 
 from gateway.audit.privacy import Open, unsealed
 from gateway.audit.searchable import Keyed, Searchable, searchable
+from gateway.pausing import pause
 from gateway.ports import Clock, Erasure, Head, Indexed, LogReader, SearchIndex, StoredEntry, SubjectKeys
 
 BATCH_MAX = 2_000
@@ -82,7 +83,7 @@ class Indexer:
                 self._observer.failed(error)
                 behind = 0
             if not behind:
-                await self._pause(stop)
+                await pause(stop, self._interval)
 
     async def catch_up(self, size: int, *, seconds: float) -> int:
         """Index the log up to `size` entries, or until the time is up. How many entries the index covers then."""
@@ -140,13 +141,6 @@ class Indexer:
 
     def _age(self, batch: _Batch) -> float:
         return max(self._clock.now() - batch.rows[-1].time / 1_000_000, 0.0) if batch.rows else 0.0
-
-    async def _pause(self, stop: asyncio.Event) -> None:
-        try:
-            async with asyncio.timeout(self._interval):
-                await stop.wait()
-        except TimeoutError:
-            return
 
 
 # --- in a thread --------------------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ import orjson
 from gateway.audit import note, published
 from gateway.audit.tiles import CHECKPOINT
 from gateway.errors import GatewayError
+from gateway.pausing import pause
 from gateway.ports import Clock, LogReader, TileStore, TimestampAuthority
 
 LOOK_SECONDS = 1.0
@@ -59,7 +60,7 @@ class Timestamping:
         """Rounds until `stop`."""
         while not stop.is_set():
             await self.attempt()
-            await self._pause(stop)
+            await pause(stop, LOOK_SECONDS)
 
     async def attempt(self) -> None:
         """A round whose trouble is told, and tried again later."""
@@ -114,14 +115,6 @@ class Timestamping:
         pause = min(RETRY_FIRST_SECONDS * 2 ** min(self._failures - 1, 10), RETRY_SECONDS_MAX, self._interval)
         self._due_at = self._clock.monotonic() + pause
         self._observer.stamp_failed(error, reason, first=first)
-
-    @staticmethod
-    async def _pause(stop: asyncio.Event) -> None:
-        try:
-            async with asyncio.timeout(LOOK_SECONDS):
-                await stop.wait()
-        except TimeoutError:
-            return
 
 
 def _time(entry: dict[str, Any]) -> float:
