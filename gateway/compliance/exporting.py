@@ -12,10 +12,10 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from gateway.audit.query import Qualifier, Query
-from gateway.audit.searchable import Keyed, searchable
+from gateway.audit.searchable import Keyed
 from gateway.compliance import approval
 from gateway.compliance.approval import Approval, Request
-from gateway.compliance.opening import Condition, OpenedEntry, open_stored
+from gateway.compliance.opening import Condition, OpenedEntry, matches, open_stored, stored_at
 from gateway.compliance.operator import Operator
 from gateway.compliance.reading import CatchUp, Log
 from gateway.ports import Clock, Draft, ExportedRow, SearchIndex, StoredEntry
@@ -190,31 +190,10 @@ class Exporting:
 
     async def _found(self, query: Query, indices: Sequence[int]) -> Sequence[Found]:
         """Looked at anew in the entries themselves: what the index found may have been erased or pruned since."""
-        stored: list[StoredEntry] = []
-        for start, count in _runs(indices):
-            stored.extend(await self._log.entries(start, count))
+        stored = await stored_at(self._log, indices)
         opened = await open_stored(self._log, stored)
         return [
             Found(stored=one, opened=shown)
             for one, shown in zip(stored, opened, strict=True)
-            if self._matches(query, shown)
+            if matches(query, shown, self._keyed)
         ]
-
-    def _matches(self, query: Query, entry: OpenedEntry) -> bool:
-        if entry.body is None:
-            return False
-        try:
-            return query.matches(searchable(entry.index, entry.body, self._keyed))
-        except ValueError:
-            return False
-
-
-def _runs(indices: Sequence[int]) -> list[tuple[int, int]]:
-    """(start, count) of neighbours, in order, so that they are read at once."""
-    runs: list[tuple[int, int]] = []
-    for index in indices:
-        if runs and index == sum(runs[-1]):
-            runs[-1] = (runs[-1][0], runs[-1][1] + 1)
-        else:
-            runs.append((index, 1))
-    return runs

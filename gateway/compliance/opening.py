@@ -15,6 +15,8 @@ from typing import Any, Protocol
 import orjson
 
 from gateway.audit.privacy import Open, opened
+from gateway.audit.query import Query
+from gateway.audit.searchable import Keyed, searchable
 from gateway.core.merkle import leaf_hash
 from gateway.ports import LogReader, StoredEntry, SubjectKeys
 
@@ -44,9 +46,14 @@ class OpenedEntry:
 
 async def open_entries(log: ReadableLog, indices: Sequence[int]) -> Sequence[OpenedEntry]:
     """In the order of `indices`; without those that the log does not have. Raises AuditUnavailable."""
-    runs = await asyncio.gather(*(log.entries(start, count) for start, count in _runs(sorted(set(indices)))))
-    found = {one.index: one for one in await open_stored(log, [stored for run in runs for stored in run])}
+    found = {one.index: one for one in await open_stored(log, await stored_at(log, sorted(set(indices))))}
     return [found[index] for index in indices if index in found]
+
+
+async def stored_at(log: LogReader, indices: Sequence[int]) -> Sequence[StoredEntry]:
+    """In the order of `indices`, which is ascending; without those that the log does not have."""
+    runs = await asyncio.gather(*(log.entries(start, count) for start, count in _runs(indices)))
+    return [stored for run in runs for stored in run]
 
 
 async def open_stored(keys: SubjectKeys, entries: Sequence[StoredEntry]) -> Sequence[OpenedEntry]:
@@ -54,6 +61,17 @@ async def open_stored(keys: SubjectKeys, entries: Sequence[StoredEntry]) -> Sequ
     subjects = {subject for stored in entries if (subject := _subject(stored)) is not None}
     open_ = await keys.open_for(sorted(subjects))
     return [_opened(stored, open_) for stored in entries]
+
+
+def matches(query: Query, entry: OpenedEntry, keyed: Keyed) -> bool:
+    """Whether the entry itself is what the query asks for: since the index found it, it may have been erased or
+    pruned."""
+    if entry.body is None:
+        return False
+    try:
+        return query.matches(searchable(entry.index, entry.body, keyed))
+    except ValueError:
+        return False
 
 
 def _opened(stored: StoredEntry, open_: Open) -> OpenedEntry:

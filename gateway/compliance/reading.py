@@ -11,9 +11,10 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from gateway.audit.query import Qualifier, Query, Term
-from gateway.audit.searchable import Keyed, searchable
-from gateway.compliance.opening import OpenedEntry, ReadableLog, open_entries, open_stored
+from gateway.audit.searchable import Keyed
+from gateway.compliance.opening import OpenedEntry, ReadableLog, matches, open_entries, open_stored
 from gateway.compliance.operator import Operator
+from gateway.pausing import pause
 from gateway.ports import AuditLog, Clock, SearchIndex
 
 CATCH_UP_SECONDS = 10.0
@@ -116,7 +117,7 @@ class Reading:
                 count += 1
                 yield entry
             size = max(size, head.size)
-            await _pause(follow, self._follow_seconds)
+            await pause(follow, self._follow_seconds)
         await self._record("tail-end", query, count, {"size": size})
 
     async def _newest(self, query: Query, lines: int, indexed: int, size: int) -> Sequence[OpenedEntry]:
@@ -144,16 +145,7 @@ class Reading:
                 yield entry
 
     def _matching(self, query: Query, entries: Sequence[OpenedEntry]) -> Sequence[OpenedEntry]:
-        """What the index found may have been erased or pruned since."""
-        return [entry for entry in entries if self._matches(query, entry)]
-
-    def _matches(self, query: Query, entry: OpenedEntry) -> bool:
-        if entry.body is None:
-            return False
-        try:
-            return query.matches(searchable(entry.index, entry.body, self._keyed))
-        except ValueError:
-            return False
+        return [entry for entry in entries if matches(query, entry, self._keyed)]
 
     async def _record(self, act: str, query: Query, count: int, facts: dict[str, str | int]) -> None:
         record = self._operator.record(
@@ -164,11 +156,3 @@ class Reading:
             facts={"act": act, "query": str(query), **facts},
         )
         await self._log.append([record])
-
-
-async def _pause(stop: asyncio.Event, seconds: float) -> None:
-    try:
-        async with asyncio.timeout(seconds):
-            await stop.wait()
-    except TimeoutError:
-        return

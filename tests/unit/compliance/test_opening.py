@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from gateway.audit.privacy import Ciphertext, Open
+from gateway.audit.query import Qualifier, Query, Term
 from gateway.audit.record import Record, entry
-from gateway.compliance.opening import Condition, open_entries
+from gateway.compliance.opening import Condition, matches, open_entries
 from gateway.core.merkle import leaf_hash
 from gateway.ports import Head, Hold, StoredEntry
 from tests import samples
@@ -104,3 +106,20 @@ async def test_an_entry_that_was_changed_behind_its_leaf_hash_is_not_shown_as_if
     assert changed.condition is Condition.UNREADABLE
     assert changed.body is not None
     assert "sealed" in changed.body
+
+
+async def test_what_the_index_found_is_looked_at_again() -> None:
+    log = Log(2)
+    log.put(1, None)
+    wanted = Query(terms=(Term(qualifier=Qualifier.OUTCOME, values=("MATCH",)),))
+    other = Query(terms=(Term(qualifier=Qualifier.OUTCOME, values=("MISMATCH",)),))
+    there, pruned = await open_entries(log, [0, 1])
+    assert matches(wanted, there, _keyed)
+    assert not matches(other, there, _keyed)
+    assert not matches(Query(), pruned, _keyed)
+    nothing_of_ours = replace(there, body={"type": 7})
+    assert not matches(Query(), nothing_of_ours, _keyed)
+
+
+def _keyed(_what: str, value: str) -> str:
+    return value
