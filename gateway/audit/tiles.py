@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from gateway.audit.tree import HASH_BYTES
 from gateway.core.merkle import node_hash
@@ -15,6 +16,7 @@ WIDTH = 256  # hashes, or entries, in a full tile
 HEIGHT = 8  # levels of the tree in one level of tiles
 ENTRY_BYTES_MAX = 65_535  # its length is a uint16
 CHECKPOINT = "checkpoint"
+_REMEMBERED_MAX = 256  # tiles; 2 MiB
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
@@ -89,6 +91,32 @@ def tile_root(hashes: bytes) -> bytes:
     while len(level) > 1:
         level = [node_hash(level[i], level[i + 1]) for i in range(0, len(level), 2)]
     return level[0]
+
+
+class PublishedTiles:
+    """Hash tiles of a published folder, for `TileHashes`. `read`: path to bytes, or None. Full ones never change, and
+    the latest used are remembered: those of the upper levels are in every proof."""
+
+    def __init__(self, read: Callable[[str], bytes | None]) -> None:
+        self._read = read
+        self._full = lru_cache(maxsize=_REMEMBERED_MAX)(self._read_full)
+
+    def __call__(self, tile: Tile) -> bytes:
+        """The full one may have taken the place of a partial one. Raises ValueError for none."""
+        if tile.width == WIDTH:
+            return self._full(tile)
+        data = self._read(tile.path)
+        return data if data is not None else self._full(tile.full)[: tile.width * HASH_BYTES]
+
+    def forget(self) -> None:
+        """After tiles that were not right: the files may be repaired meanwhile."""
+        self._full.cache_clear()
+
+    def _read_full(self, tile: Tile) -> bytes:
+        data = self._read(tile.path)
+        if data is None:
+            raise ValueError(f"{tile.path} is missing")
+        return data
 
 
 class TileHashes:

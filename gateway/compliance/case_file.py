@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 import orjson
 
@@ -16,8 +15,8 @@ from gateway.audit import case, published
 from gateway.audit.case import Contents, Made
 from gateway.audit.note import Checkpoint, NoteInvalid, NoteSigner, checkpoint, open_checkpoint, parse
 from gateway.audit.proof import InclusionProof
-from gateway.audit.tiles import CHECKPOINT, WIDTH, Tile, TileHashes
-from gateway.audit.tree import HASH_BYTES, consistency_path, consistent, inclusion_path
+from gateway.audit.tiles import CHECKPOINT, PublishedTiles, TileHashes
+from gateway.audit.tree import consistency_path, consistent, inclusion_path
 from gateway.compliance.exporting import ExportRefused, Found, Span, Tally
 from gateway.core.merkle import root_from_path
 from gateway.ports import Archive, Clock, LogReader, SpooledTable, TileStore
@@ -25,7 +24,6 @@ from gateway.ports import Archive, Clock, LogReader, SpooledTable, TileStore
 COVERED_SECONDS = 15.0
 _POLL_SECONDS = 0.1
 _PAGE = 1_000
-_TILES_REMEMBERED_MAX = 256  # 2 MiB
 _FOR_READING = "For reading. The log covers the record in records/, with what is private sealed; not this file."
 
 
@@ -76,7 +74,7 @@ class CaseFile:
         self._note = b""
         self._head = Checkpoint(origin="", size=0, root=b"")
         self._records: list[int] = []
-        self._full = lru_cache(maxsize=_TILES_REMEMBERED_MAX)(self._read_full)
+        self._tile = PublishedTiles(store.read)
 
     async def prepare(self, span: Span) -> None:
         """Wait for a published checkpoint over the whole range: nothing newer would be proven by it."""
@@ -219,16 +217,3 @@ class CaseFile:
     def _put(self, path: str, data: bytes) -> None:
         self._archive.start(path)
         self._archive.write(data)
-
-    def _tile(self, tile: Tile) -> bytes:
-        """The full one may have taken the place of a partial one. Raises ValueError for none."""
-        if tile.width == WIDTH:
-            return self._full(tile)
-        data = self._store.read(tile.path)
-        return data if data is not None else self._full(tile.full)[: tile.width * HASH_BYTES]
-
-    def _read_full(self, tile: Tile) -> bytes:
-        data = self._store.read(tile.path)
-        if data is None:
-            raise ValueError(f"{tile.path} is missing")
-        return data

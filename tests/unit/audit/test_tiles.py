@@ -7,7 +7,17 @@ from collections import Counter
 import pytest
 
 from gateway.audit import tree
-from gateway.audit.tiles import ENTRY_BYTES_MAX, WIDTH, Tile, TileHashes, bundle, tile_root, tiles_of, unbundle
+from gateway.audit.tiles import (
+    ENTRY_BYTES_MAX,
+    WIDTH,
+    PublishedTiles,
+    Tile,
+    TileHashes,
+    bundle,
+    tile_root,
+    tiles_of,
+    unbundle,
+)
 from gateway.core import merkle
 from tests.fakes_profiles import vectors
 from tests.published_log import entries_of, published
@@ -101,6 +111,37 @@ def test_each_tile_is_fetched_once() -> None:
     for index in range(300):
         tree.inclusion_path(index, 300, node)
     assert len(asked) == len(set(asked)) == 3
+
+
+def test_full_tile_is_read_once_and_anew_when_it_was_not_right() -> None:
+    asked: list[str] = []
+
+    def read(path: str) -> bytes:
+        asked.append(path)
+        return bytes(8_192)
+
+    tiles, tile = PublishedTiles(read), Tile(level=0, number=0)
+    assert tiles(tile) == tiles(tile) == bytes(8_192)
+    assert asked == [tile.path]
+    tiles.forget()
+    tiles(tile)
+    assert asked == [tile.path] * 2
+
+
+def test_full_tile_takes_the_place_of_a_partial_one() -> None:
+    full, partial = Tile(level=0, number=0), Tile(level=0, number=0, width=3)
+    files = {full.path: b"".join(bytes([index]) * 32 for index in range(256))}
+    tiles = PublishedTiles(files.get)
+    assert tiles(partial) == files[full.path][:96]
+    files[partial.path] = b"\xff" * 96
+    assert tiles(partial) == b"\xff" * 96
+
+
+@pytest.mark.parametrize("width", [256, 3])
+def test_tile_that_is_not_there_is_named(width: int) -> None:
+    tiles = PublishedTiles(lambda _path: None)
+    with pytest.raises(ValueError, match="tile/1/007 is missing"):
+        tiles(Tile(level=1, number=7, width=width))
 
 
 @pytest.mark.parametrize(("level", "place"), [(0, 3), (1, 1), (2, 0), (8, 0), (0, -1), (-1, 0)])
