@@ -39,11 +39,16 @@ class _Unusable(Exception):
     """No connection, or a commit that failed."""
 
 
+class NotBegun(Exception):
+    """Raised by an `Execute` whose first statement failed: nothing was sent before that could have been written."""
+
+
 class GroupCommit(Generic[Job, Result]):
     """Used from one event loop. `full` and `unavailable` are the errors that callers get.
 
     `fatal`: the first failure is the last; every later job is refused and nothing is tried again. Waiting in vain for a
-    lock is none: nothing was written then, and another process that pauses must not end this one.
+    lock is none: nothing was written then, and another process that pauses must not end this one. Nor is a connection
+    that was cut while it was idle, when it can be made anew at once.
     """
 
     def __init__(
@@ -182,7 +187,8 @@ class GroupCommit(Generic[Job, Result]):
                 outcomes.append(error)
         return outcomes
 
-    def _transact(self, jobs: Sequence[Job]) -> Sequence[Result | Exception]:
+    def _transact(self, jobs: Sequence[Job], *, anew: bool = True) -> Sequence[Result | Exception]:
+        """`anew`: on another connection, should this one have been cut since the last transaction."""
         connection = self._connected()
         try:
             transaction = connection.begin()
@@ -191,6 +197,11 @@ class GroupCommit(Generic[Job, Result]):
             raise _Unusable from error
         try:
             outcomes = self._execute(connection, jobs)
+        except NotBegun:
+            self._roll_back(connection)
+            if self._connection is not None or not anew:
+                raise
+            return self._transact(jobs, anew=False)
         except Exception:
             self._roll_back(connection)
             raise

@@ -17,6 +17,7 @@ from sqlalchemy.pool import ConnectionPoolEntry, NullPool
 _WAL_PAGES_MAX = 16_384  # 64 MiB at 4 KiB a page
 _CUT_OFF_MILLISECONDS = 200
 _LOCK_NOT_AVAILABLE = "55P03"  # PostgreSQL, appendix A
+_KEEPALIVES = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}  # s, s, unanswered
 
 
 def create(url: str | URL, *, reads_only: bool = False, erases: bool = False, timeout_seconds: float = 5.0) -> Engine:
@@ -103,6 +104,7 @@ def _postgresql(url: URL, *, reads_only: bool, timeout_seconds: float) -> Engine
             "connect_timeout": max(2, round(timeout_seconds)),
             "options": " ".join(options),
             "tcp_user_timeout": 2 * milliseconds,  # a peer that vanished, ms
+            **_KEEPALIVES,  # a firewall forgets no connection of a quiet night
         },
     )
 

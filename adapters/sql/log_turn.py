@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, select, update
 
 from adapters.sql import entry_rows, tables
+from adapters.sql.commit import NotBegun
 from adapters.sql.prepared import Prepared
 from adapters.sql.subject_keys import KeyRing
 from gateway.audit.record import Origin, Record, entry
@@ -78,8 +79,11 @@ class LogTurn:
     """Made with the head locked, ended by `finish`. An act on the log changes the fields that are not private."""
 
     def __init__(self, connection: Connection, seen: Seen, keys: KeyRing, origin: Origin) -> None:
-        """Raises AuditLogReplaced."""
-        found = _LOCK.rows(connection, {"last_seen": seen.size - 1})
+        """Raises AuditLogReplaced; NotBegun when the head cannot be locked."""
+        try:
+            found = _LOCK.rows(connection, {"last_seen": seen.size - 1})
+        except connection.dialect.loaded_dbapi.Error as error:
+            raise NotBegun from error
         if not found:
             raise AuditLogReplaced("the log has no head any more")
         name, size, frontier, root, epoch, erasures, pruned, emptied, last = found[0]

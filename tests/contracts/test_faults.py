@@ -53,6 +53,23 @@ def small_disk(engine: Engine, *, pages: int) -> None:
         connection.execute(f"PRAGMA max_page_count = {pages}")
 
 
+class Cutting(FakeSealer):
+    """Cuts the log's connections when a key is made, which is in the middle of a transaction."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    def seal(self, text: str, *, context: str) -> bytes:
+        cut_all(self._url)
+        return super().seal(text, context=context)
+
+
+def cut_all(url: str) -> None:
+    others = "SELECT pg_terminate_backend(pid, 9000) FROM pg_stat_activity WHERE datname = current_database()"
+    with engines.create(url).connect() as connection:
+        connection.execute(text(f"{others} AND pid <> pg_backend_pid()"))
+
+
 def audit_log(url: str, writing: Engine) -> SqlAuditLog:
     return SqlAuditLog(
         writing,
@@ -163,7 +180,9 @@ async def test_a_database_that_cannot_be_opened_is_said_at_start(tmp_path: Path)
             pass
 
 
-async def test_the_store_survives_a_restart_of_its_server_and_the_audit_log_does_not(postgresql: PostgreSQL) -> None:
+async def test_the_store_survives_writing_to_a_server_that_is_away_and_the_audit_log_does_not(
+    postgresql: PostgreSQL,
+) -> None:
     url = postgresql.new_database()
     for schema in migrations.SCHEMAS:
         migrations.upgrade(url, schema)
@@ -196,6 +215,46 @@ async def test_an_idle_connection_that_was_cut_is_replaced_unnoticed(postgresql:
         postgresql.start()
         await opened.add_notices([NOTICE])
         assert len(await opened.notices(samples.BANK, after=0, limit=9)) == 2
+
+
+async def test_the_audit_log_survives_a_restart_of_its_server_while_it_is_idle(postgresql: PostgreSQL) -> None:
+    url = postgresql.new_database()
+    migrations.upgrade(url, "audit")
+    async with open_audit_log(
+        url, name="n", origin=samples.ORIGIN, sealer=FakeSealer(), queue_max=99, batch_max=9
+    ) as log:
+        await log.append([samples.record()])
+        postgresql.stop()
+        postgresql.start()
+        [position] = await log.append([samples.record()])
+        assert (position.index, await log.size()) == (1, 2)
+        assert log.healthy()
+
+
+async def test_a_connection_cut_within_a_transaction_ends_the_audit_log(postgresql: PostgreSQL) -> None:
+    url = postgresql.new_database()
+    migrations.upgrade(url, "audit")
+    async with open_audit_log(
+        url, name="n", origin=samples.ORIGIN, sealer=Cutting(url), queue_max=99, batch_max=9
+    ) as log:
+        with pytest.raises(AuditUnavailable):
+            await log.append([samples.record(consent=samples.consent())])
+        assert not log.healthy()
+        assert await log.size() == 0
+
+
+async def test_a_connection_cut_at_the_commit_ends_the_audit_log(postgresql: PostgreSQL) -> None:
+    url = postgresql.new_database()
+    migrations.upgrade(url, "audit")
+    writing = engines.create(url)
+    log = audit_log(url, writing)
+    await log.start()
+    event.listen(writing, "commit", lambda _connection: cut_all(url))
+    with pytest.raises(AuditUnavailable):
+        await log.append([samples.record()])
+    assert not log.healthy()
+    assert await log.size() == 0
+    await log.close()
 
 
 async def test_a_repetition_that_waited_for_the_first_is_answered_and_not_refused(postgresql: PostgreSQL) -> None:

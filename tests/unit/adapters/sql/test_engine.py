@@ -118,3 +118,22 @@ def test_postgresql_has_time_limits_and_no_values_in_errors() -> None:
     engine = engines.create("postgresql://bank@db/gateway", timeout_seconds=3)
     assert engine.dialect.driver == "psycopg"
     assert engine.hide_parameters
+
+
+def test_a_connection_to_postgresql_stays_alive_while_it_is_idle() -> None:
+    asked: dict[str, object] = {}
+    engine = engines.create("postgresql://bank@db/gateway", timeout_seconds=3)
+
+    @event.listens_for(engine, "do_connect")
+    def connect(_dialect: object, _entry: object, _arguments: object, values: dict[str, object]) -> None:
+        asked.update(values)
+        raise ConnectionRefusedError
+
+    with pytest.raises(ConnectionRefusedError):
+        engine.connect()
+    assert {name: asked[name] for name in asked if name.startswith(("keepalives", "tcp"))} == {
+        "keepalives_idle": 30,
+        "keepalives_interval": 10,
+        "keepalives_count": 3,
+        "tcp_user_timeout": 6_000,
+    }
