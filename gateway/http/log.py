@@ -28,10 +28,9 @@ class _Headers:
 _HEADERS = {
     Kind.CHECKPOINT: _Headers(_TEXT, "no-cache"),  # asked again each time; the ETag makes it cheap
     Kind.TILE: _Headers("application/octet-stream", _IMMUTABLE),
-    Kind.STAMPED: _Headers(
-        _TEXT, "no-cache"
-    ),  # until its token is there it may be written again, with more cosignatures
-    Kind.TOKEN: _Headers("application/timestamp-reply", _IMMUTABLE),  # RFC 3161 §3.4
+    # Until its token is there it may be written again, with other cosignatures; the two are kept or fetched together.
+    Kind.STAMPED: _Headers(_TEXT, "no-cache"),
+    Kind.TOKEN: _Headers("application/timestamp-reply", "no-cache"),  # RFC 3161 §3.4
 }
 
 

@@ -50,7 +50,7 @@ async def test_headers_say_what_may_be_kept(store: TileDirectory) -> None:
         ("application/octet-stream", immutable),
         ("application/octet-stream", immutable),
         (text, "no-cache"),
-        ("application/timestamp-reply", immutable),
+        ("application/timestamp-reply", "no-cache"),
     ]
     assert all(reply.headers["x-content-type-options"] == "nosniff" for reply in replies)
 
