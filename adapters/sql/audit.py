@@ -34,12 +34,20 @@ _Found = TypeVar("_Found")
 
 @asynccontextmanager
 async def open_audit_log(
-    url: str, *, name: str, origin: Origin, sealer: Sealer, queue_max: int, batch_max: int
+    url: str,
+    *,
+    name: str,
+    origin: Origin,
+    sealer: Sealer,
+    queue_max: int,
+    batch_max: int,
+    damaged: Callable[[str], None] = lambda _key_id: None,
 ) -> AsyncIterator[SqlAuditLog]:
     """The log, for as long as the block lasts; at its end, what waits is finished.
 
     `name` is the log's own name (settings `audit.origin`), `sealer` wraps the keys of the data owners. Others may have
-    the log open too. The schema must be current (`migrations.check`). Raises AuditLogDamaged, or AuditUnavailable.
+    the log open too. `damaged` is told, in any thread, the id of a data owner's key that had to be replaced. The schema
+    must be current (`migrations.check`). Raises AuditLogDamaged, or AuditUnavailable.
     """
     writing, reading = engines.create(url, erases=True), engines.create(url, reads_only=True)
     checkpointer = engines.Checkpointer(writing)
@@ -52,6 +60,7 @@ async def open_audit_log(
         queue_max=queue_max,
         batch_max=batch_max,
         erased=checkpointer.cut_off_soon,
+        damaged=damaged,
     )
     try:
         await log.start()
@@ -77,14 +86,16 @@ class SqlAuditLog:
         queue_max: int,
         batch_max: int,
         erased: Callable[[], None] = lambda: None,
+        damaged: Callable[[str], None] = lambda _key_id: None,
     ) -> None:
-        """`erased` is told, in any thread, when bytes were dropped that must not stay in a write-ahead log."""
+        """`erased` is told, in any thread, when bytes were dropped that must not stay in a write-ahead log; `damaged`:
+        see `open_audit_log`."""
         self._name = name
         self._origin = origin
         self._sealer = sealer
         self._erased = erased
         # Both are the writing thread's once the log has started.
-        self._keys = KeyRing(sealer, keys_max=_KEYS_REMEMBERED_MAX)
+        self._keys = KeyRing(sealer, keys_max=_KEYS_REMEMBERED_MAX, damaged=damaged)
         self._seen: Seen | None = None
         self._dropped: tuple[int, int] | None = None
         self._writes: GroupCommit[Job | None, Any] = GroupCommit(

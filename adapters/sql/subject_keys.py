@@ -6,11 +6,10 @@ that the database keeps no copy of them is said at `engine.create` (`erases`).
 
 from __future__ import annotations
 
-import contextlib
 import os
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from cryptography.exceptions import InvalidTag
@@ -50,8 +49,10 @@ class KeyRing:
     """The keys that one writing thread remembers, `keys_max` at most between two transactions. `seal` is a
     `privacy.Seal` for the subjects that were loaded in this transaction."""
 
-    def __init__(self, sealer: Sealer, *, keys_max: int) -> None:
+    def __init__(self, sealer: Sealer, *, keys_max: int, damaged: Callable[[str], None]) -> None:
+        """`damaged` is told the id of each key that does not open and had to be replaced."""
         self._sealer = sealer
+        self._damaged = damaged
         self._keys_max = keys_max
         self._erasures = -1
         self._known: OrderedDict[str, _Key] = OrderedDict()
@@ -79,14 +80,21 @@ class KeyRing:
                 missing.append(subject)
         if not missing:
             return
+        damaged: list[tuple[str, str]] = []
         for subject, key_id, wrapped in _found(connection, missing):
             # A damaged key must not end the log of all the others: its subject gets a new one, and the row stays for
             # people to look at. That it was another storage key altogether is found at the start.
-            with contextlib.suppress(AuditUnavailable):
+            try:
                 self._known[subject] = _unwrapped(key_id, wrapped, self._sealer)
+            except AuditUnavailable:
+                damaged.append((subject, key_id))
         made = [self._make(subject, wanted[subject]) for subject in missing if subject not in self._known]
         if made:
             _INSERT.run_many(connection, made)
+        new = {row["subject"] for row in made}
+        for subject, key_id in damaged:
+            if subject in new:  # else it was told when its successor was made
+                self._damaged(key_id)
 
     def seal(self, subject: str, entry_id: str, plaintext: bytes) -> Ciphertext:
         key, nonce = self._known.get(subject), self._nonce()

@@ -78,6 +78,7 @@ async def open_parts(settings: Settings, participants: Participants, log: Log) -
                 sealer=sealer,
                 queue_max=settings.audit.queue_max,
                 batch_max=settings.audit.batch_max,
+                damaged=lambda key_id: log.event("audit.key_damaged", level="error", name=key_id),
             )
         )
         trail = await stack.enter_async_context(

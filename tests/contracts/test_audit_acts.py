@@ -143,10 +143,13 @@ async def test_a_damaged_key_costs_its_own_entries_and_not_the_log(opener: Opene
     broken = text("UPDATE subject_keys SET wrapped = :wrapped WHERE subject = :subject")
     with engines.create(database).connect() as connection, connection.begin():
         connection.execute(broken, {"wrapped": b"\xff broken", "subject": SUBJECT})
-    async with opener() as log:
-        await log.append([about(SUBJECT), about(OTHER)])
-        open_ = await log.open_for([SUBJECT, OTHER])
-        entries = [one.entry or b"" async for one in log.read()]
+    told: list[str] = []
+    for _ in range(2):
+        async with opener(damaged=told.append) as log:
+            await log.append([about(SUBJECT), about(OTHER)])
+            open_ = await log.open_for([SUBJECT, OTHER])
+            entries = [one.entry or b"" async for one in log.read()]
+    assert told == [orjson.loads(entries[0])["sealed"]["key"]]  # once, when its successor was made
     with pytest.raises(ValueError, match="damaged"):
         opened(entries[0], open_)
     read = [opened(entry, open_) for entry in entries[1:]]
