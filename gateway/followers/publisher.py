@@ -16,13 +16,15 @@ from gateway.audit.tiles import CHECKPOINT, HEIGHT, WIDTH, Tile, TileHashes
 from gateway.core.ids import uuid7
 from gateway.errors import AuditUnavailable
 from gateway.followers.coverage import Coverage
-from gateway.followers.history import LogDiffers, check_not_behind, resumed, signed_head
+from gateway.followers.history import HistoryRefused, LogDiffers, check_not_behind, resumed, signed_head
 from gateway.followers.proving import Prover
-from gateway.followers.tiling import BUNDLES, Tiler
+from gateway.followers.tiling import BUNDLES, EntriesDamaged, Tiler
+from gateway.pausing import pause
 from gateway.ports import AuditLog, Clock, Cosigners, Head, LogReader, TileStore
 
 AT_START_ENTRIES_MAX = 65_536  # a second's work; a folder that is made anew must not hold up the service
 PAUSE_SECONDS_MAX = 30.0  # between tries that fail
+REFUSED_PAUSE_SECONDS_MAX = 300.0  # between those that may hash all entries each time
 PAUSE_SHARE_MIN = 0.2  # of the interval, however long a round took: commits get their turn
 _REMOVED_AT_ONCE = 1_024
 
@@ -68,6 +70,7 @@ class Publisher:
         self._reader, self._store, self._log = reader, store, log
         self._signers = tuple(signers)
         self._keys = tuple(signer.verifier for signer in signers)
+        self._key_ids = frozenset(key.key_id for key in self._keys)
         self._origin = self._keys[0].name
         self._cosigners = cosigners
         self._clock = clock
@@ -78,7 +81,10 @@ class Publisher:
         self._published: bytes | None = None  # the newest checkpoint in the folder, as far as we know
         self._partial: set[Tile] = set()  # the full tiles of which there are partial ones
         self._removed = 0  # bundles below this index are gone
+        self._unnoted: frozenset[bytes] | None = None  # the keys before ours, when `key.rotated` is due
+        self._noted: frozenset[bytes] | None = None  # those of which it tells, until a checkpoint by ours is there
         self._failures = 0
+        self._pause_seconds_max = PAUSE_SECONDS_MAX
         self.coverage = Coverage(clock)
 
     # --- ports.Publication --------------------------------------------------------------------------------------
@@ -116,7 +122,7 @@ class Publisher:
         """Rounds until `stop`, and one more: what was appended before it is published."""
         last, took = False, 0.0
         while not last:
-            await self._pause(stop, took)
+            await pause(stop, self.pause_seconds(took))
             last = stop.is_set()
             began = self._clock.monotonic()
             await self.attempt()
@@ -139,6 +145,8 @@ class Publisher:
 
     def _failed(self, error: Exception) -> None:
         self._failures += 1
+        refused = isinstance(error, HistoryRefused | EntriesDamaged)
+        self._pause_seconds_max = REFUSED_PAUSE_SECONDS_MAX if refused else PAUSE_SECONDS_MAX
         self._observer.publication_failed(error)
 
     async def _take_up(self) -> None:
@@ -159,8 +167,8 @@ class Publisher:
             tiler = await resumed(
                 self._reader, self._store, head=head, signed=newest, progress=self._observer.rebuilding
             )
-            if note is not None:
-                await self._note_new_keys(note)
+            before = self._key_ids if note is None else self._signed_by(note)
+            self._unnoted = before if before not in {self._key_ids, self._noted} else None
             self._tiler = tiler
             self._partial |= _incomplete(tiler.edge.size)
             try:
@@ -174,11 +182,11 @@ class Publisher:
             await self._cosigners.seen(data)
             self._done(data, newest.size, at)
 
-    async def _note_new_keys(self, note: SignedNote) -> None:
+    def _signed_by(self, note: SignedNote) -> frozenset[bytes]:
+        return frozenset(line.key_id for line in note.signatures if line.name == self._origin)
+
+    async def _note_new_keys(self, before: frozenset[bytes]) -> None:
         """On record before the first checkpoint with them. A crash between the two records them twice."""
-        before = {line.key_id for line in note.signatures if line.name == self._origin}
-        if before == {key.key_id for key in self._keys}:
-            return
         facts = {"vkey": str(self._keys[0]), "previous": " ".join(sorted(key.hex() for key in before))}
         if self._keys[1:]:
             facts["also"] = " ".join(map(str, self._keys[1:]))
@@ -186,6 +194,7 @@ class Publisher:
         await self._log.append(
             [Record(record_id=uuid7(now, os.urandom(10)), time=now, type="key.rotated", facts=facts)]
         )
+        self._noted, self._unnoted = before, None
 
     # --- one publication ----------------------------------------------------------------------------------------
 
@@ -201,7 +210,8 @@ class Publisher:
         self.coverage.looked(head.size, at)
         check_not_behind(head, Checkpoint(origin=self._origin, size=self.coverage.size, root=head.root))
         grown = head.size > self.coverage.size or (self._published is None and head.size > 0)
-        if not grown and (not head.size or not self._cosigners.incomplete()):
+        due = grown or self._unnoted is not None or (head.size > 0 and self._cosigners.incomplete())
+        if not due:
             return
         far = head.size - tiler.edge.size > AT_START_ENTRIES_MAX
         await tiler.advance(
@@ -212,12 +222,17 @@ class Publisher:
         newest = Checkpoint(origin=self._origin, size=head.size, root=await asyncio.to_thread(tiler.edge.root))
         if newest.root != head.root:
             raise LogDiffers("the entries do not lead to the root that was committed with them; nothing is signed")
+        if self._unnoted is not None:  # only now: on record once, however often a log is tried that cannot be signed
+            await self._note_new_keys(self._unnoted)
+            await self._round(tiler)
+            return
         if grown:
             self._partial |= _incomplete(newest.size)
             await asyncio.to_thread(tiler.finish)
         data = await self._signed(newest)
         if data != self._published:
             await asyncio.to_thread(self._store.write, [(CHECKPOINT, data)])
+        self._noted = None
         self._done(data, newest.size, at)
         await asyncio.to_thread(self._tidy, head)
 
@@ -256,17 +271,11 @@ class Publisher:
                 self._store.remove(paths[start : start + _REMOVED_AT_ONCE])
         self._removed = head.pruned
 
-    async def _pause(self, stop: asyncio.Event, took: float) -> None:
+    def pause_seconds(self, took: float) -> float:
         """From the beginning of one round to that of the next: the interval; longer after rounds that failed."""
         if self._failures:
-            seconds = min(self._interval * 2 ** min(self._failures, 10), max(PAUSE_SECONDS_MAX, self._interval))
-        else:
-            seconds = max(self._interval - took, self._interval * PAUSE_SHARE_MIN)
-        try:
-            async with asyncio.timeout(seconds):
-                await stop.wait()
-        except TimeoutError:
-            return
+            return min(self._interval * 2.0 ** min(self._failures, 10), max(self._pause_seconds_max, self._interval))
+        return max(self._interval - took, self._interval * PAUSE_SHARE_MIN)
 
 
 def _signatory(line: SignatureLine) -> tuple[str, bytes]:

@@ -184,6 +184,25 @@ async def test_a_log_that_goes_back_while_it_runs_is_signed_no_more(tmp_path: Pa
     assert opened(tmp_path).size == 10
 
 
+async def test_a_refused_history_is_looked_at_ever_less_often(tmp_path: Path) -> None:
+    log, store = MemoryLog(10), BreakingDirectory(tmp_path)
+    one, _ = publisher(log, store, interval_seconds=1.0)
+    await one.start()
+    assert one.pause_seconds(0.0) == 1.0
+    log.grow(1)
+    store.writes_left = 0
+    for _ in range(20):
+        await one.attempt()
+    assert one.pause_seconds(0.0) == 30.0  # a full disk, which costs little to try
+    log.cut(7)
+    await one.attempt()
+    assert one.pause_seconds(0.0) == 300.0
+    store.writes_left = None
+    log.grow(4)  # what was there before
+    await one.attempt()
+    assert one.pause_seconds(0.0) == 1.0
+
+
 async def test_bundles_of_pruned_entries_go_when_the_next_checkpoint_is_there(tmp_path: Path) -> None:
     log = MemoryLog(600)
     one, _ = publisher(log, TileDirectory(tmp_path))
@@ -295,6 +314,52 @@ async def test_a_new_key_is_on_record_before_it_signs(tmp_path: Path) -> None:
     again, _ = publisher(log, store, signers=[signer(2)])
     await again.start()
     assert len(log.records) == 2
+
+
+async def test_a_rotation_is_recorded_once_however_often_the_log_cannot_be_signed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log, store = MemoryLog(5), BreakingDirectory(tmp_path)
+    one, _ = publisher(log, store)
+    await one.start()
+    store.unlock()
+    log.grow(5)
+    two, watcher = publisher(log, store, signers=[signer(2)])
+
+    async def lying() -> Head:
+        return Head(origin=LOG, size=len(log.rows), root=bytes(32), pruned=0)
+
+    monkeypatch.setattr(log, "head", lying)
+    for _ in range(3):
+        await two.attempt()
+    assert [type(error) for error in watcher.errors] == [LogDiffers] * 3
+    assert log.records == []  # nothing was about to be signed
+    monkeypatch.undo()
+    store.writes_left = 1
+    await two.attempt()  # a full disk behind the record
+    monkeypatch.setattr(log, "head", lying)
+    await two.attempt()
+    monkeypatch.undo()
+    store.writes_left = None
+    await two.attempt()
+    assert [record.type for record in log.records] == ["key.rotated"]
+    assert opened(tmp_path, 2) == log.signed()
+    assert len(log.rows) == 11
+
+
+async def test_a_key_that_comes_back_and_goes_again_is_on_record_again(tmp_path: Path) -> None:
+    log = MemoryLog(5)
+    old_store, new_store = TileDirectory(tmp_path), TileDirectory(tmp_path)
+    old, _ = publisher(log, old_store, signers=[signer(1)])
+    new, _ = publisher(log, new_store, signers=[signer(2)])
+    for _ in range(2):
+        await old.attempt()
+        assert opened(tmp_path, 1) == log.signed()
+        old_store.unlock()
+        await new.attempt()
+        assert opened(tmp_path, 2) == log.signed()
+        new_store.unlock()
+    assert [record.type for record in log.records] == ["key.rotated"] * 3
 
 
 async def test_a_first_key_is_no_rotation(tmp_path: Path) -> None:
