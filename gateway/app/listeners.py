@@ -66,7 +66,7 @@ def _log(parts: Parts) -> ListenerServer | None:
     if http is None:
         return None
     # Bounds of its own: whoever mirrors the log takes no bank's place.
-    routes = PublishedLog(parts.trail.files).routes()
+    routes = PublishedLog(parts.trail.files, in_thread=parts.trail.reading).routes()
     return _listener(parts, "log", _application(parts, routes, InFlight(http.requests_max)), None, http)
 
 

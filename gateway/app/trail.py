@@ -21,6 +21,7 @@ from gateway.audit.searchable import Keyed
 from gateway.followers.guard import GuardedAuditLog, patience
 from gateway.followers.indexer import Indexer
 from gateway.followers.publisher import Publisher
+from gateway.followers.threads import InThread, Threads
 from gateway.observe.audit import ObservedAuditLog
 from gateway.observe.indexing import ObservedIndexing
 from gateway.observe.logs import Log
@@ -28,6 +29,8 @@ from gateway.observe.metrics import Metrics
 from gateway.observe.publication import ObservedPublication
 from gateway.ports import AuditLog, Clock, Publication, TileStore
 from gateway.settings import Audit
+
+READING_THREADS = 4  # for proofs and the published files, which all the world may ask for
 
 
 class Follower(Protocol):
@@ -41,6 +44,7 @@ class Trail:
     audit: AuditLog  # with it
     publication: Publication
     files: TileStore
+    reading: InThread  # for `files`
     followers: tuple[Follower, ...]
     stop: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -58,6 +62,8 @@ async def open_trail(
     observed = ObservedAuditLog(entries, metrics=metrics, clock=clock)
     files = TileDirectory(settings.publish.dir)
     async with (
+        Threads("publication", count=1) as publishing,
+        Threads("published-reads", count=READING_THREADS) as reading,
         open_attestation(settings, entries, files, clock=clock, metrics=metrics, log=log) as attestation,
         open_search_index(settings.index_url) as index,
     ):
@@ -70,6 +76,8 @@ async def open_trail(
             clock=clock,
             interval_seconds=settings.publish.interval_seconds,
             observer=ObservedPublication(metrics, log),
+            in_thread=publishing,
+            reading=reading,
         )
         indexer = Indexer(
             log=entries,
@@ -92,6 +100,7 @@ async def open_trail(
                 audit=GuardedAuditLog(observed, limits=limits, acknowledged=publisher.coverage.acknowledged),
                 publication=publisher,
                 files=files,
+                reading=reading,
                 followers=(publisher, indexer, *attestation.followers, *copies),
             )
         finally:

@@ -12,6 +12,7 @@ from gateway.audit.edge import Edge, edge_at
 from gateway.audit.note import Checkpoint, NoteInvalid, SignedNote, VerifierKey, checkpoint, parse, verify
 from gateway.audit.tiles import HEIGHT, WIDTH, Tile
 from gateway.audit.tree import HASH_BYTES, Frontier
+from gateway.followers.threads import InThread
 from gateway.followers.tiling import BUNDLES, PAGE_ENTRIES, Tiler, check_entries, present
 from gateway.ports import Head, LogReader, StoredEntry, TileStore
 
@@ -70,7 +71,13 @@ def check_not_behind(head: Head, signed: Checkpoint) -> None:
 
 
 async def resumed(
-    reader: LogReader, store: TileStore, *, head: Head, signed: Checkpoint | None, progress: Progress
+    reader: LogReader,
+    store: TileStore,
+    *,
+    head: Head,
+    signed: Checkpoint | None,
+    progress: Progress,
+    in_thread: InThread = asyncio.to_thread,
 ) -> Tiler:
     """The tiler where the published checkpoint stands, its full files there; the incomplete ones are to be written
     (`Tiler.finish`). Raises HistoryRefused, EntriesDamaged.
@@ -78,15 +85,15 @@ async def resumed(
     Usually reads the tail and the newest entries. Missing or damaged files are made anew, once all entries were hashed.
     """
     if signed is None or signed.size == 0:
-        return Tiler(reader, store, edge=Edge(), tail=())
+        return Tiler(reader, store, edge=Edge(), tail=(), in_thread=in_thread)
     check_not_behind(head, signed)
-    await asyncio.to_thread(store.sweep)
-    if await asyncio.to_thread(_complete, store, signed.size, head.pruned):
-        tiler = await _from_files(reader, store, signed, head.pruned)
-        if tiler is not None and await _newest_agree(reader, store, signed.size):
+    await in_thread(store.sweep)
+    if await in_thread(_complete, store, signed.size, head.pruned):
+        tiler = await _from_files(reader, store, signed, head.pruned, in_thread)
+        if tiler is not None and await _newest_agree(reader, store, signed.size, in_thread):
             return tiler
-    await check_signed(reader, signed)
-    tiler = Tiler(reader, store, edge=Edge(), tail=())
+    await check_signed(reader, signed, in_thread=in_thread)
+    tiler = Tiler(reader, store, edge=Edge(), tail=(), in_thread=in_thread)
     await tiler.advance(signed.size, pruned=head.pruned, progress=lambda size: progress(size, signed.size))
     return tiler
 
@@ -113,7 +120,9 @@ def _complete(store: TileStore, size: int, pruned: int) -> bool:
     return True
 
 
-async def _from_files(reader: LogReader, store: TileStore, signed: Checkpoint, pruned: int) -> Tiler | None:
+async def _from_files(
+    reader: LogReader, store: TileStore, signed: Checkpoint, pruned: int, in_thread: InThread
+) -> Tiler | None:
     """Lowest level and bundle from the entries, the levels above from files. None when that is not what was signed."""
     width = signed.size % WIDTH
     page = await reader.entries(signed.size - width, width) if width else ()
@@ -127,20 +136,20 @@ async def _from_files(reader: LogReader, store: TileStore, signed: Checkpoint, p
         return leaves if tile.level == 0 else _prefix(store, tile)
 
     try:
-        edge = await asyncio.to_thread(edge_at, signed.size, hashes)
+        edge = await in_thread(edge_at, signed.size, hashes)
     except ValueError:
         return None
     if edge.root() != signed.root:
         return None
-    return Tiler(reader, store, edge=edge, tail=tail)
+    return Tiler(reader, store, edge=edge, tail=tail, in_thread=in_thread)
 
 
-async def _newest_agree(reader: LogReader, store: TileStore, size: int) -> bool:
+async def _newest_agree(reader: LogReader, store: TileStore, size: int, in_thread: InThread) -> bool:
     end = size // WIDTH * WIDTH
     at = max(end - COMPARED_ENTRIES, 0)
     while at < end:
         page = await reader.entries(at, min(PAGE_ENTRIES, end - at))
-        if not page or not await asyncio.to_thread(_agree, store, page):
+        if not page or not await in_thread(_agree, store, page):
             return False
         at += len(page)
     return True
@@ -153,24 +162,24 @@ def _agree(store: TileStore, page: Sequence[StoredEntry]) -> bool:
     return b"".join(tile or b"" for tile in tiles) == b"".join(stored.leaf_hash for stored in page)
 
 
-async def check_signed(reader: LogReader, signed: Checkpoint) -> None:
+async def check_signed(reader: LogReader, signed: Checkpoint, *, in_thread: InThread = asyncio.to_thread) -> None:
     """The long way, over all entries that were signed. Raises LogDiffers, EntriesDamaged."""
-    if not await begins_with(reader, signed):
+    if not await begins_with(reader, signed, in_thread=in_thread):
         raise LogDiffers(
             f"the first {signed.size} entries of the database are not those that were signed and published: keep both "
             "as evidence, and restore the newest backup of the database"
         )
 
 
-async def begins_with(reader: LogReader, signed: Checkpoint) -> bool:
+async def begins_with(reader: LogReader, signed: Checkpoint, *, in_thread: InThread = asyncio.to_thread) -> bool:
     """Whether the log's first entries are the tree that was signed. Raises EntriesDamaged."""
     frontier = Frontier()
     while frontier.size < signed.size:
         page = await reader.entries(frontier.size, min(PAGE_ENTRIES, signed.size - frontier.size))
         if not page:
             return False
-        await asyncio.to_thread(check_entries, page, frontier.size)
-        await asyncio.to_thread(frontier.extend, [stored.leaf_hash for stored in page])
+        await in_thread(check_entries, page, frontier.size)
+        await in_thread(frontier.extend, [stored.leaf_hash for stored in page])
     return frontier.root() == signed.root
 
 

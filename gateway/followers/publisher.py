@@ -18,6 +18,7 @@ from gateway.errors import AuditUnavailable
 from gateway.followers.coverage import Coverage
 from gateway.followers.history import HistoryRefused, LogDiffers, check_not_behind, resumed, signed_head
 from gateway.followers.proving import Prover
+from gateway.followers.threads import InThread
 from gateway.followers.tiling import BUNDLES, EntriesDamaged, Tiler
 from gateway.pausing import pause
 from gateway.ports import AuditLog, Clock, Cosigners, Head, LogReader, TileStore
@@ -65,8 +66,11 @@ class Publisher:
         clock: Clock,
         interval_seconds: float,
         observer: Observer,
+        in_thread: InThread = asyncio.to_thread,
+        reading: InThread = asyncio.to_thread,
     ) -> None:
-        """`signers`: the log's own keys, the current one first."""
+        """`signers`: the log's own keys, the current one first. `in_thread` is for publication, `reading` for proofs:
+        however many ask for those, checkpoints do not wait for them."""
         self._reader, self._store, self._log = reader, store, log
         self._signers = tuple(signers)
         self._keys = tuple(signer.verifier for signer in signers)
@@ -76,6 +80,7 @@ class Publisher:
         self._clock = clock
         self._interval = interval_seconds
         self._observer = observer
+        self._in_thread, self._reading = in_thread, reading
         self._prover = Prover(store)
         self._tiler: Tiler | None = None  # none while another process publishes
         self._published: bytes | None = None  # the newest checkpoint in the folder, as far as we know
@@ -96,7 +101,7 @@ class Publisher:
         return await self.coverage.wait(index, timeout_seconds=timeout_seconds)
 
     async def proof(self, index: int) -> str | None:
-        return await asyncio.to_thread(self._prover.proof, index)
+        return await self._reading(self._prover.proof, index)
 
     # --- the follower -------------------------------------------------------------------------------------------
 
@@ -131,7 +136,7 @@ class Publisher:
     async def attempt(self) -> None:
         """One round. Never raises for what goes wrong in it: that is an alarm, and the next round tries again."""
         try:
-            if self._tiler is not None and not await asyncio.to_thread(self._store.locked):
+            if self._tiler is not None and not await self._in_thread(self._store.locked):
                 self._tiler = None  # it is another folder by now, which lacks what was written into the first
             if self._tiler is None:
                 await self._take_up()
@@ -152,8 +157,8 @@ class Publisher:
     async def _take_up(self) -> None:
         """Become the one who publishes, if nobody else does; else see what they published."""
         at = self._clock.monotonic()
-        owner = await asyncio.to_thread(self._store.lock)
-        data = await asyncio.to_thread(self._store.read, CHECKPOINT)
+        owner = await self._in_thread(self._store.lock)
+        data = await self._in_thread(self._store.read, CHECKPOINT)
         head = await self._reader.head()  # after the checkpoint: it cannot be behind it unless the log went back
         self.coverage.looked(head.size, at)
         newest: Checkpoint | None = None
@@ -165,7 +170,12 @@ class Publisher:
             check_not_behind(head, newest)
         if owner:
             tiler = await resumed(
-                self._reader, self._store, head=head, signed=newest, progress=self._observer.rebuilding
+                self._reader,
+                self._store,
+                head=head,
+                signed=newest,
+                progress=self._observer.rebuilding,
+                in_thread=self._in_thread,
             )
             before = self._key_ids if note is None else self._signed_by(note)
             self._unnoted = before if before not in {self._key_ids, self._noted} else None
@@ -173,11 +183,11 @@ class Publisher:
             self._partial |= _incomplete(tiler.edge.size)
             try:
                 if newest is not None:
-                    await asyncio.to_thread(tiler.finish)  # few files: written rather than looked for
+                    await self._in_thread(tiler.finish)  # few files: written rather than looked for
             except AuditUnavailable as error:  # as in `start`
                 self._failed(error)
             if newest is not None and newest.size == head.size:  # else the round that follows does it
-                await asyncio.to_thread(self._tidy, head)
+                await self._in_thread(self._tidy, head)
         if data is not None and newest is not None and data != self._published:
             await self._cosigners.seen(data)
             self._done(data, newest.size, at)
@@ -219,7 +229,7 @@ class Publisher:
             pruned=head.pruned,
             progress=lambda size: self._observer.rebuilding(size, head.size) if far else None,
         )
-        newest = Checkpoint(origin=self._origin, size=head.size, root=await asyncio.to_thread(tiler.edge.root))
+        newest = Checkpoint(origin=self._origin, size=head.size, root=await self._in_thread(tiler.edge.root))
         if newest.root != head.root:
             raise LogDiffers("the entries do not lead to the root that was committed with them; nothing is signed")
         if self._unnoted is not None:  # only now: on record once, however often a log is tried that cannot be signed
@@ -228,13 +238,13 @@ class Publisher:
             return
         if grown:
             self._partial |= _incomplete(newest.size)
-            await asyncio.to_thread(tiler.finish)
+            await self._in_thread(tiler.finish)
         data = await self._signed(newest)
         if data != self._published:
-            await asyncio.to_thread(self._store.write, [(CHECKPOINT, data)])
+            await self._in_thread(self._store.write, [(CHECKPOINT, data)])
         self._noted = None
         self._done(data, newest.size, at)
-        await asyncio.to_thread(self._tidy, head)
+        await self._in_thread(self._tidy, head)
 
     async def _signed(self, newest: Checkpoint) -> bytes:
         own = [signer.line(newest.text) for signer in self._signers]

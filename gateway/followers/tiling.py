@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from gateway.audit.edge import Edge
 from gateway.audit.tiles import WIDTH, Tile, bundle
 from gateway.core.merkle import leaf_hash
+from gateway.followers.threads import InThread
 from gateway.ports import LogReader, StoredEntry, TileStore
 
 PAGE_ENTRIES = 1_024
@@ -25,12 +26,21 @@ class Tiler:
     """Cuts the entries of one log into files, from where `edge` and `tail` stand: the entries of the incomplete bundle,
     None for what is pruned."""
 
-    def __init__(self, reader: LogReader, store: TileStore, *, edge: Edge, tail: Sequence[bytes | None]) -> None:
+    def __init__(
+        self,
+        reader: LogReader,
+        store: TileStore,
+        *,
+        edge: Edge,
+        tail: Sequence[bytes | None],
+        in_thread: InThread = asyncio.to_thread,
+    ) -> None:
         """Raises ValueError when edge and tail do not fit."""
         if len(tail) != edge.size % WIDTH:
             raise ValueError("the entries of the incomplete bundle do not fit the size")
         self._reader = reader
         self._store = store
+        self._in_thread = in_thread
         self._tail = list(tail)
         self.edge = edge
 
@@ -45,7 +55,7 @@ class Tiler:
             page = await self._reader.entries(self.edge.size, min(PAGE_ENTRIES, size - self.edge.size))
             if any(stored.entry is None and stored.index >= pruned for stored in page):
                 pruned = (await self._reader.head()).pruned  # somebody pruned since
-            await asyncio.to_thread(self._take, page, pruned)
+            await self._in_thread(self._take, page, pruned)
             progress(self.edge.size)
 
     def finish(self) -> None:

@@ -13,6 +13,7 @@ from aiohttp import web
 
 from gateway.audit.published import Kind, kind
 from gateway.errors import NotFound
+from gateway.followers.threads import InThread
 from gateway.ports import TileStore
 
 _IMMUTABLE = "public, max-age=31536000, immutable"
@@ -35,8 +36,10 @@ _HEADERS = {
 
 
 class PublishedLog:
-    def __init__(self, store: TileStore) -> None:
+    def __init__(self, store: TileStore, *, in_thread: InThread = asyncio.to_thread) -> None:
+        """`in_thread`: where files are read, however many are asked for at once."""
         self._store = store
+        self._in_thread = in_thread
 
     def routes(self) -> list[web.RouteDef]:
         return [web.get("/{path:.+}", self.file)]  # HEAD too
@@ -45,7 +48,7 @@ class PublishedLog:
         # As it was sent: an encoded slash or dot is no other spelling of a name.
         path = request.raw_path.partition("?")[0].removeprefix("/")
         found = kind(path)
-        data = await asyncio.to_thread(self._store.read, path) if found is not None else None
+        data = await self._in_thread(self._store.read, path) if found is not None else None
         if found is None or data is None:
             raise NotFound()
         etag = f'"{hashlib.sha256(data).hexdigest()[:32]}"'

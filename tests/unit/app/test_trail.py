@@ -4,6 +4,7 @@ log that went back."""
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -105,6 +106,23 @@ async def test_a_record_is_proven_once_a_checkpoint_covers_it(tmp_path: Path) ->
         await asyncio.gather(*following)
     assert b"cdi_audit_published_size 1.0" in metrics.render()
     assert b"cdi_audit_published_lag_seconds 0.0" in metrics.render()
+
+
+async def test_no_flood_of_readers_delays_a_checkpoint(tmp_path: Path) -> None:
+    gate = threading.Event()
+    async with opened(place_in(tmp_path)) as trail, asyncio.TaskGroup() as tasks:
+        flood = [tasks.create_task(trail.reading(gate.wait)) for _ in range(64)]
+        others = [tasks.create_task(asyncio.to_thread(gate.wait)) for _ in range(64)]
+        following = trail.follow(tasks)
+        try:
+            [position] = await trail.audit.append([record(0, "service.started")])
+            assert await trail.publication.wait_covered(position.index, timeout_seconds=ENOUGH)
+            proving = tasks.create_task(trail.publication.proof(position.index))
+        finally:
+            gate.set()
+            trail.stop.set()
+        assert await proving is not None
+        await asyncio.gather(*flood, *others, *following)
 
 
 async def test_the_last_record_of_a_process_is_published(tmp_path: Path) -> None:

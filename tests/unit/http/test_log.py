@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from pathlib import Path
 
 import pytest
 
 from adapters.tiles.directory import TileDirectory
+from gateway.followers.threads import Threads
 from gateway.http.log import PublishedLog
 from tests.fakes_edge import Reply, get, serving
 
@@ -38,6 +41,18 @@ async def ask(store: TileDirectory, *requests: bytes) -> list[Reply]:
 async def test_every_file_is_served_as_it_is(store: TileDirectory) -> None:
     replies = await ask(store, *(get(f"/{path}") for path, _ in FILES))
     assert [(reply.status, reply.body) for reply in replies] == [(200, data) for _, data in FILES]
+
+
+async def test_files_are_read_in_the_threads_that_are_for_it(store: TileDirectory) -> None:
+    gate = threading.Event()
+    async with Threads("reads", count=1) as threads, serving(*PublishedLog(store, in_thread=threads).routes()) as edge:
+        others = [asyncio.ensure_future(asyncio.to_thread(gate.wait)) for _ in range(64)]
+        try:
+            reply = await (await edge.connect(None)).ask(get("/checkpoint"))
+        finally:
+            gate.set()
+        await asyncio.gather(*others)
+    assert reply.status == 200
 
 
 async def test_headers_say_what_may_be_kept(store: TileDirectory) -> None:
