@@ -18,7 +18,7 @@ from gateway.audit.privacy import Open, opened
 from gateway.audit.query import Query
 from gateway.audit.searchable import Keyed, searchable
 from gateway.core.merkle import leaf_hash
-from gateway.ports import LogReader, StoredEntry, SubjectKeys
+from gateway.ports import LogReader, OpeningKeys, StoredEntry
 
 _RUN_MAX = 1_000  # entries of one read
 
@@ -30,7 +30,7 @@ class Condition(StrEnum):
     UNREADABLE = "unreadable"  # not what was appended or sealed, or no entry: `audit verify` tells more
 
 
-class ReadableLog(LogReader, SubjectKeys, Protocol):
+class ReadableLog(LogReader, OpeningKeys, Protocol):
     """What is read from: the committed entries and the keys that open them."""
 
 
@@ -56,7 +56,7 @@ async def stored_at(log: LogReader, indices: Sequence[int]) -> Sequence[StoredEn
     return [stored for run in runs for stored in run]
 
 
-async def open_stored(keys: SubjectKeys, entries: Sequence[StoredEntry]) -> Sequence[OpenedEntry]:
+async def open_stored(keys: OpeningKeys, entries: Sequence[StoredEntry]) -> Sequence[OpenedEntry]:
     """In their order. Raises AuditUnavailable."""
     subjects = {subject for stored in entries if (subject := _subject(stored)) is not None}
     open_ = await keys.open_for(sorted(subjects))

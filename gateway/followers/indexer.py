@@ -17,7 +17,7 @@ import orjson
 from gateway.audit.privacy import Open, unsealed
 from gateway.audit.searchable import Keyed, Searchable, searchable
 from gateway.pausing import pause
-from gateway.ports import Clock, Erasure, Head, Indexed, LogReader, SearchIndex, StoredEntry, SubjectKeys
+from gateway.ports import Clock, Erasure, Head, Indexed, LogReader, OpeningKeys, SearchIndex, StoredEntry
 
 BATCH_MAX = 2_000
 INTERVAL_SECONDS = 0.5
@@ -56,7 +56,7 @@ class Indexer:
         self,
         *,
         log: LogReader,
-        keys: SubjectKeys,
+        keys: OpeningKeys,
         index: SearchIndex,
         keyed: Keyed,
         clock: Clock,

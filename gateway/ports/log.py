@@ -60,11 +60,15 @@ class LogReader(Protocol):
         """Up to `count` entries from index `start`, in order, without gaps."""
 
 
-class SubjectKeys(Protocol):
-    """The keys of the data owners, who are known by their pseudonyms. Raises AuditUnavailable."""
+class OpeningKeys(Protocol):
+    """The keys of the data owners, who are known by their pseudonyms, for those who read. Raises AuditUnavailable."""
 
     async def open_for(self, subjects: Sequence[str]) -> Open:
         """For `privacy.opened`, with the keys of these subjects as they are now."""
+
+
+class SubjectKeys(OpeningKeys, Protocol):
+    """The same for those who may end a key's life, or see that it goes on. Raises AuditUnavailable."""
 
     async def erase(self, subject: str, record: Record) -> bool:
         """Destroy the subject's keys and append `record`, in one transaction. False, and nothing is written, when there

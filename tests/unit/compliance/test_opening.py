@@ -7,10 +7,10 @@ from dataclasses import replace
 
 from gateway.audit.privacy import Ciphertext, Open
 from gateway.audit.query import Qualifier, Query, Term
-from gateway.audit.record import Record, entry
+from gateway.audit.record import entry
 from gateway.compliance.opening import Condition, matches, open_entries
 from gateway.core.merkle import leaf_hash
-from gateway.ports import Head, Hold, StoredEntry
+from gateway.ports import Head, StoredEntry
 from tests import samples
 
 
@@ -45,18 +45,6 @@ class Log:
             return bytes.fromhex(ciphertext.data) if subject in known else None
 
         return open_
-
-    async def erase(self, subject: str, record: Record) -> bool:
-        raise NotImplementedError
-
-    async def hold(self, hold: Hold, record: Record) -> None:
-        raise NotImplementedError
-
-    async def release(self, hold_id: str, record: Record) -> bool:
-        raise NotImplementedError
-
-    async def holds(self) -> Sequence[Hold]:
-        raise NotImplementedError
 
 
 def _seal(subject: str, _entry_id: str, plaintext: bytes) -> Ciphertext:
