@@ -85,9 +85,9 @@ def test_failure_gives_type_and_place_without_message() -> None:
 def test_library_message_is_reduced_to_its_logger() -> None:
     stream = io.BytesIO()
     configure("info", stream)
-    logging.getLogger("some.library").error("broken: %s", CANARY)
+    logging.getLogger("some.dependency").error("broken: %s", CANARY)
     (line,) = lines(stream)
-    assert (line["event"], line["logger"], line["level"]) == ("library.message", "some.library", "error")
+    assert (line["event"], line["logger"], line["level"]) == ("library.message", "some.dependency", "error")
     assert CANARY.encode() not in stream.getvalue()
 
 

@@ -72,7 +72,6 @@ async def test_a_child_runs_once_at_a_time_and_again_after_its_end(tmp_path: Pat
     await one.stop(grace_seconds=5)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="PR_SET_PDEATHSIG is Linux")
 def test_a_child_ends_with_its_parent(tmp_path: Path) -> None:
     log = str(tmp_path / "child.log")
     code = (
