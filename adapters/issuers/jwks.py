@@ -16,7 +16,7 @@ from urllib.parse import urlsplit, urlunsplit
 import aiohttp
 from yarl import URL
 
-from adapters.issuers.keys import KeySet, KeysInvalid, parse_keys
+from gateway.oauth.keys import KeySet, KeysInvalid, parse_keys
 from gateway.errors import SchemaInvalid, UpstreamUnavailable
 from gateway.ports import Clock
 from gateway.profiles.ijson import parse

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from adapters.clock import SystemClock
-from adapters.issuers.keys import KeysInvalid, parse_keys
+from gateway.oauth.keys import KeysInvalid, parse_keys
 from adapters.keys.file import AesGcmSealer, FileSigner, read_secret
 from adapters.keys.log_key import log_signers
 from gateway.app.attestation import http_authority, http_witness

@@ -35,6 +35,14 @@ class ConsentStatus(StrEnum):
     CONSUMED = "ConsentConsumed"
 
 
+class Approval(StrEnum):
+    """How a data owner's approval of a consent reached the gateway."""
+
+    PAGE = "page"  # signed in at the gateway's own consent page
+    AUTH_CODE = "auth_code"  # CDI: a one-time code that the bank presented with the consent
+    ISSUER = "issuer"  # by the token of an authorization server that speaks for data owners
+
+
 class ExchangeStatus(StrEnum):
     PENDING = "PENDING"  # CDI; accepted and durable, no answer yet
     APPROVED = "DataRequestApproved"  # CDI; the platform was asked and has no final answer yet
@@ -125,6 +133,7 @@ class Consent:
     reserved: int = 0
     used: int = 0  # committed uses
     reject_code: str | None = None
+    approval: Approval | None = None  # how its owner said yes; None before
     created_at: int = 0
     updated_at: int = 0
 

@@ -3,6 +3,18 @@
 Every port method may raise the gateway's errors only; an adapter translates the foreign ones (`raise … from`).
 """
 
+from gateway.ports.authorization import (
+    AuthorizationStore,
+    GrantDecision,
+    Grants,
+    GrantStep,
+    Login,
+    LoginChallenge,
+    LoginRefused,
+    Owners,
+    Revocations,
+    SignedIn,
+)
 from gateway.ports.finding import Archive, Draft, Erasure, ExportedRow, Indexed, RecordTable, SearchIndex, SpooledTable
 from gateway.ports.log import (
     Approvals,
@@ -54,6 +66,7 @@ from gateway.ports.store import (
     NoticeStore,
     Outbox,
     Store,
+    SubmitDecision,
 )
 
 __all__ = [
@@ -64,6 +77,7 @@ __all__ = [
     "Approvals",
     "Archive",
     "AuditLog",
+    "AuthorizationStore",
     "Clock",
     "ConsentDecision",
     "ConsentStep",
@@ -77,16 +91,23 @@ __all__ = [
     "ExchangeStep",
     "ExchangeStore",
     "ExportedRow",
+    "GrantDecision",
+    "GrantStep",
+    "Grants",
     "Head",
     "Hold",
     "Idempotency",
     "Indexed",
     "LogReader",
+    "Login",
+    "LoginChallenge",
+    "LoginRefused",
     "NewNotice",
     "NotCosigned",
     "NoticeStore",
     "OpeningKeys",
     "Outbox",
+    "Owners",
     "Platform",
     "Position",
     "Pruning",
@@ -95,13 +116,16 @@ __all__ = [
     "RecordTable",
     "Recovery",
     "Replays",
+    "Revocations",
     "Sealer",
     "SearchIndex",
+    "SignedIn",
     "Signer",
     "SpooledTable",
     "Store",
     "StoredEntry",
     "SubjectKeys",
+    "SubmitDecision",
     "TileStore",
     "Timestamp",
     "TimestampAuthority",

@@ -14,6 +14,7 @@ from gateway.core.model import (
     ExchangeStatus,
     Notice,
 )
+from gateway.oauth.grant import AuthCode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +45,7 @@ class ConsentStep:
     consent: Consent
     notices: tuple[NewNotice, ...] = ()
     records: tuple[Record, ...] = ()  # into the outbox; see `Outbox`
+    spends: str | None = None  # hash of the Auth Code that made the consent valid
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +64,8 @@ class Accepted:
     replayed: bool  # an earlier request with the same key and body made it
 
 
+SubmitDecision = Callable[[AuthCode | None], ConsentStep]
+
 ConsentDecision = Callable[[Consent], ConsentStep | None]
 
 AcceptDecision = Callable[[Consent | None], ExchangeStep]
@@ -73,8 +77,14 @@ class ConsentStore(Protocol):
     """Decisions are pure functions that the store calls inside its transaction with the locked row. They raise a
     GatewayError to refuse (nothing is written then), and may be called more than once."""
 
-    async def submit(self, step: ConsentStep, idempotency: Idempotency) -> Consent:
-        """Insert; or the consent that the same key and body made before. Raises IdempotencyConflict."""
+    async def submit(
+        self, decide: SubmitDecision, idempotency: Idempotency, *, auth_code: str | None = None
+    ) -> Consent:
+        """Insert what `decide` makes; or the consent that the same key and body made before, and nothing is decided then.
+        Raises IdempotencyConflict, and what `decide` raises.
+
+        `auth_code`: hash of the code that was presented; `decide` gets its locked row, None where there is none. A code
+        that the step `spends` is marked in the same transaction, so that it counts once."""
 
     async def consent(self, consent_id: str) -> Consent | None:
         """The consent as last committed."""

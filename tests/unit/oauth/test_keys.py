@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.issuers.keys import KeysInvalid, parse_keys
+from gateway.oauth.keys import KeysInvalid, parse_keys
 from tests.fakes_oauth import b64, ec_key, ed_key, jwks, rsa_key
 
 EC = ec_key().as_dict(private=False)
