@@ -166,6 +166,7 @@ def _sqlite_in(folder: Path, url: str) -> str:
 def _relations(settings: Settings) -> Iterator[Problem]:
     listeners: tuple[tuple[str, Listener], ...] = (
         ("bank", settings.bank),
+        *((("consent", settings.consent),) if settings.consent is not None else ()),
         ("partner", settings.partner),
         ("ops", settings.ops),
     )
@@ -189,7 +190,20 @@ def _relations(settings: Settings) -> Iterator[Problem]:
         if platform.id in seen:
             yield f"platforms.{index}.id", "is the id of another platform, or of the gateway itself"
         seen.add(platform.id)
-    issuers: set[str] = set()
+    yield from _oauth_relations(settings)
+
+
+def _oauth_relations(settings: Settings) -> Iterator[Problem]:
+    server, login = settings.oauth.server, settings.oauth.login
+    if server is not None and settings.consent is None:
+        yield "consent", "is needed by oauth.server"
+    if server is None and settings.consent is not None:
+        yield "oauth.server", "is needed by the listener consent"
+    issuers: set[str] = set() if server is None else {server.issuer}
+    if server is not None and len({key.id for key in server.signing_keys}) < len(server.signing_keys):
+        yield "oauth.server.signing_keys", "has two keys of one id"
+    if server is not None and login is not None and login.oidc.issuer == server.issuer:
+        yield "oauth.login.oidc.issuer", "is the gateway's own issuer: data owners sign in elsewhere"
     for index, issuer in enumerate(settings.oauth.issuers):
         if issuer.issuer in issuers:
             yield f"oauth.issuers.{index}.issuer", "is given twice"

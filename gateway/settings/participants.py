@@ -8,11 +8,13 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from gateway.core.model import CertificateRule, Direction, Participant, Role
+from gateway.oauth.client import Authentication
+from gateway.settings.oauth import Scope
 from gateway.settings.sections import RateSetting
-from gateway.settings.values import File, ParticipantId, Section
+from gateway.settings.values import Code, File, ParticipantId, Section
 
+RedirectUri = Annotated[str, Field(pattern=r"^https://[^\s#?/]+[^\s#]*$", max_length=2_048)]
 Sha256Hex = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-Code = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]{0,63}$")]
 Name = Annotated[str, Field(min_length=1, max_length=512)]
 
 
@@ -35,6 +37,45 @@ class CertificateSettings(Section):
         return CertificateRule(sha256=self.sha256, issuer=self.issuer, subject=self.subject)
 
 
+class ClientSettings(Section):
+    id: Annotated[str, Field(pattern=r"^[\x21-\x7e]{1,200}$")]
+    """OAuth client id."""
+    authentication: Authentication | None = None
+    """How it proves who it is at the embedded authorization server; without it, only external issuers know it."""
+    subject: Name | None = None
+    """tls_client_auth: RFC 4514 subject of its certificate, which must be one of the participant's."""
+    certificate_files: tuple[File, ...] = ()
+    """self_signed_tls_client_auth: PEM certificates, exactly these; `certificates` must list them too."""
+    jwks_file: File | None = None
+    """private_key_jwt: public keys (JWKS) of its assertions. Also of signed request objects."""
+    redirect_uris: Annotated[tuple[RedirectUri, ...], Field(max_length=16)] = ()
+    """Where a browser may be sent back to; compared character by character."""
+    scopes: tuple[Scope, ...] = ()
+    """Scopes that it may have."""
+    dpop: bool = False
+    """Its tokens are bound by DPoP (RFC 9449) instead of its certificate."""
+    signed_requests: bool = False
+    """Take nothing but signed request objects (RFC 9101) of it."""
+
+    @model_validator(mode="after")
+    def _can_prove_itself(self) -> ClientSettings:
+        needed = {
+            Authentication.TLS: ("subject", self.subject),
+            Authentication.SELF_SIGNED_TLS: ("certificate_files", self.certificate_files),
+            Authentication.PRIVATE_KEY_JWT: ("jwks_file", self.jwks_file),
+        }
+        if self.authentication is None:
+            if self.model_fields_set != {"id"}:
+                raise ValueError("a client of the embedded authorization server needs authentication")
+            return self
+        name, given = needed[self.authentication]
+        if not given:
+            raise ValueError(f"{self.authentication.value} needs {name}")
+        if self.signed_requests and self.jwks_file is None:
+            raise ValueError("signed_requests needs jwks_file")
+        return self
+
+
 class ParticipantSettings(Section):
     id: ParticipantId
     """Participant id."""
@@ -52,8 +93,8 @@ class ParticipantSettings(Section):
     """A bank: what it may ask for it."""
     certificates: tuple[CertificateSettings, ...] = ()
     """Its client certificates. During a change of certificate: the old and the new one."""
-    clients: tuple[Annotated[str, Field(min_length=1, max_length=200)], ...] = ()
-    """Its OAuth client ids."""
+    clients: tuple[ClientSettings, ...] = ()
+    """Its OAuth clients."""
     platform: ParticipantId | None = None
     """A source: the platform that holds its evidence."""
     jwks_file: File | None = None
@@ -77,7 +118,7 @@ class ParticipantSettings(Section):
             document_types=frozenset(self.document_types),
             purposes=frozenset(self.purposes),
             certificates=tuple(rule.rule() for rule in self.certificates),
-            clients=frozenset(self.clients),
+            clients=frozenset(client.id for client in self.clients),
             platform_id=self.platform,
             rate=self.rate.rate() if self.rate else None,
         )
@@ -100,7 +141,7 @@ class Participants(Section):
                 for number, rule in enumerate(participant.certificates)
             ]
             claims += [
-                (f"{path}.clients.{number}", ("client", client)) for number, client in enumerate(participant.clients)
+                (f"{path}.clients.{number}", ("client", client.id)) for number, client in enumerate(participant.clients)
             ]
             for where, claim in claims:
                 if claim in seen:

@@ -12,12 +12,12 @@ from pydantic import Field, model_validator
 
 from gateway.core.model import Rate
 from gateway.settings.audit import Audit
+from gateway.settings.oauth import OAuth
 from gateway.settings.values import (
     Bytes,
     Count,
     DatabaseUrl,
     File,
-    HttpsUrl,
     KeyId,
     Listener,
     ParticipantId,
@@ -37,15 +37,11 @@ class Deployment(Section):
     """The gateway's own participant id: `sender` of its DVP messages."""
 
 
-class TlsListener(Listener):
+class ServerTlsListener(Listener):
     certificate_file: File
     """PEM chain of the server certificate, leaf first."""
     key_file: File
     """PEM private key of the server certificate."""
-    client_ca_file: File
-    """PEM bundle of the authorities that client certificates must chain to."""
-    client_crl_files: tuple[File, ...] = ()
-    """PEM revocation lists of those authorities; read again on SIGHUP."""
     tls_minimum: TlsVersion = "1.3"
     """Lowest TLS version; 1.2 allows the four ECDHE-GCM suites only."""
     connections_max: Count = 2_000
@@ -58,6 +54,13 @@ class TlsListener(Listener):
     """Idle time after which a connection is closed; also the time for the header of a later request."""
     header_bytes_max: Annotated[int, Field(ge=1024, le=65_536)] = 16_384
     """Size of a request line, and of a header field."""
+
+
+class TlsListener(ServerTlsListener):
+    client_ca_file: File
+    """PEM bundle of the authorities that client certificates must chain to."""
+    client_crl_files: tuple[File, ...] = ()
+    """PEM revocation lists of those authorities; read again on SIGHUP."""
 
 
 class Limits(Section):
@@ -96,6 +99,8 @@ class Rates(Section):
     """Every participant without a rate of its own, over all routes."""
     routes: dict[Route, RateSetting] = Field(default={})
     """Per participant and route; key: method and route template, e.g. `POST /cdi/v1/digests`."""
+    browser: RateSetting = RateSetting(per_second=5, burst=40)
+    """Every network address at the `consent` listener."""
     keys_max: Count = 100_000
     """Remembered buckets."""
 
@@ -121,48 +126,6 @@ class Reports(Section):
     """PEM P-256 private key that signs verification reports and receipts."""
     key_id: KeyId
     """`kid` of that key, and CDI `publicKeyId`."""
-
-
-class Issuer(Section):
-    issuer: HttpsUrl
-    """Issuer identifier, compared exactly with `iss`."""
-    jwks_file: File | None = None
-    """The issuer's keys as a file. Without it: RFC 8414 discovery over HTTPS."""
-    ca_file: File | None = None
-    """PEM bundle that the issuer's HTTPS certificate chains to; without it the system's."""
-    algorithms: Annotated[tuple[Literal["PS256", "ES256", "EdDSA"], ...], Field(min_length=1)] = (
-        "PS256",
-        "ES256",
-        "EdDSA",
-    )
-    """Signature algorithms that are accepted."""
-    approves_consents: bool = False
-    """Its tokens speak for data owners: the first for a submitted consent makes it valid."""
-    refresh_seconds: Seconds = 300
-    """Age after which keys are fetched again, beside the requests."""
-    stale_seconds_max: Seconds = 3_600
-    """Age after which keys that could not be refreshed are no longer used."""
-    timeout_seconds: Seconds = 5
-    """Time for one fetch."""
-
-    @model_validator(mode="after")
-    def _refreshed_before_stale(self) -> Issuer:
-        if self.stale_seconds_max < self.refresh_seconds:
-            raise ValueError("stale_seconds_max must not be less than refresh_seconds")
-        return self
-
-
-class OAuth(Section):
-    resource: HttpsUrl
-    """This gateway's resource identifier: `aud` of every token."""
-    issuers: Annotated[tuple[Issuer, ...], Field(min_length=1)]
-    """Authorization servers whose tokens are accepted."""
-    clock_skew_seconds: Annotated[int, Field(ge=0, le=60)] = 10
-    """Tolerance for `nbf` and `iat` in the future. `exp` has none."""
-    lifetime_seconds_max: Seconds = 3_600
-    """Tokens that live longer are refused."""
-    token_cache_max: Count = 10_000
-    """Verified tokens that are remembered by hash."""
 
 
 class Breaker(Section):
@@ -248,6 +211,8 @@ class Settings(Section):
     """Who this gateway is."""
     bank: TlsListener
     """Listener for banks."""
+    consent: ServerTlsListener | None = None
+    """Listener for data owners' browsers and OAuth metadata; `oauth.server` needs it."""
     partner: TlsListener
     """Listener for the DVP platform."""
     ops: Listener

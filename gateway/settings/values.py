@@ -41,6 +41,7 @@ Port = Annotated[int, Field(ge=0, le=65_535)]
 File = Annotated[Path, AfterValidator(_in_place)]
 Patience = Annotated[float, Field(ge=0, le=604_800)]
 KeyId = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
+Code = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]{0,63}$")]
 ParticipantId = Annotated[str, Field(pattern=r"^[A-Z0-9]{4,32}$")]
 HttpsUrl = Annotated[str, Field(pattern=r"^https://[^\s/]\S*$", max_length=2_048)]
 DatabaseUrl = Annotated[

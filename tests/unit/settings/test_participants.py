@@ -23,7 +23,7 @@ def test_entry_becomes_the_same_participant() -> None:
             document_types=("BANK_STATEMENT",),
             purposes=("CREDIT_REVIEW",),
             certificates=({"sha256": THUMBPRINT}, {"issuer": "CN=CA", "subject": "CN=A"}),
-            clients=("bank-a",),
+            clients=({"id": "bank-a"},),
             rate={"per_second": 5, "burst": 10},
         )
     )
