@@ -14,7 +14,7 @@ import aiohttp
 import orjson
 
 import schemas
-from adapters.sandbox import issuer_server, platform_server, timestamp_server, witness_server
+from adapters.sandbox import identity_provider_server, platform_server, timestamp_server, witness_server
 from adapters.sandbox.addresses import Ports
 from adapters.sandbox.cast import CREDIT_SOURCE, GATEWAY_ID, PLATFORM_ID
 from adapters.sandbox.clock import WallClock
@@ -50,8 +50,8 @@ class Site:
         config: dict[str, Any] = orjson.loads((self.folder / "platform/platform.json").read_bytes())
         return config
 
-    def issuer_config(self) -> dict[str, Any]:
-        config: dict[str, Any] = orjson.loads((self.folder / "issuer/issuer.json").read_bytes())
+    def login_config(self) -> dict[str, Any]:
+        config: dict[str, Any] = orjson.loads((self.folder / "login/login.json").read_bytes())
         return config
 
     @property
@@ -74,9 +74,10 @@ class Site:
                 task.cancel()
 
     @asynccontextmanager
-    async def issuer(self) -> AsyncIterator[None]:
-        async with listening(issuer_server.sites(self.issuer_config(), self.folder / "issuer")):
-            yield
+    async def login(self) -> AsyncIterator[str]:
+        """The running identity provider, by its issuer identifier."""
+        async with listening(identity_provider_server.sites(self.login_config(), self.folder / "login")):
+            yield f"https://localhost:{self.ports.login}"
 
     @asynccontextmanager
     async def witness(self) -> AsyncIterator[str]:

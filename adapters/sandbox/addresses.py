@@ -20,14 +20,14 @@ class PortsTaken(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ports:
-    """The gateway's listeners; `token` is the issuer's token endpoint, `control` the platform's control address,
-    `timestamp` the time-stamping authority."""
+    """The gateway's listeners; `login` is the data owners' identity provider, `control` the platform's control
+    address, `timestamp` the time-stamping authority."""
 
     bank: int = 8443
     consent: int = 8444
     partner: int = 8445
     console: int = 8446
-    token: int = 8447
+    login: int = 8447
     ops: int = 9090
     platform: int = 9443
     control: int = 9080

@@ -18,29 +18,32 @@ import yaml
 from adapters.sandbox.addresses import Ports
 from adapters.sandbox.cast import (
     AUDIT_ORIGIN,
-    CLIENTS,
     GATEWAY_ID,
+    LOGIN_CLIENT_ID,
+    OWNER_CLAIM,
     OWNERS,
     PLATFORM_ID,
-    PURPOSES,
     SOURCES,
     WITNESS_NAME,
 )
 from adapters.sandbox.credentials import (
     AUDIT_KEY_FILE,
     GATEWAY_MESSAGE_KEY,
-    ISSUER_KEY,
+    ID_TOKEN_KEY,
     LEDGER_KEY,
+    LOGIN_KEY,
     PLATFORM_MESSAGE_KEY,
     REPORT_KEY,
+    TOKEN_KEY,
     WITNESS_KEY_FILE,
     Credentials,
     log_verifier_key,
     witness_verifier_key,
 )
 from adapters.sandbox.files import write_public, write_secret
-from adapters.sandbox.issuer import password_hash
+from adapters.sandbox.identity_provider import password_hash
 from adapters.sandbox.ledger import SYSTEM
+from adapters.sandbox.registry import participants
 from adapters.sandbox.timestamp_server import PATH as TIMESTAMP_PATH
 
 AUDIT_LOG = "audit/log"
@@ -64,10 +67,10 @@ class Plan:
 def write_configuration(folder: Path, plan: Plan, credentials: Credentials) -> None:
     (folder / "data").mkdir(exist_ok=True)
     _write_yaml(folder / "gateway.yaml", _overlaid(_gateway(folder, plan), plan.settings))
-    _write_yaml(folder / "participants.yaml", _participants(credentials))
+    _write_yaml(folder / "participants.yaml", participants(credentials))
     write_public(folder / "platform/schemas.json", orjson.dumps(plan.schemas))
     write_secret(folder / "platform/platform.json", _pretty(_platform(folder, plan, credentials)))
-    write_secret(folder / "issuer/issuer.json", _pretty(_issuer(folder, plan.ports, credentials)))
+    write_secret(folder / "login/login.json", _pretty(_login(folder, plan.ports)))
     write_public(folder / "witness/witness.json", _pretty(_witness(folder, plan.ports)))
     if plan.openssl is not None:
         write_public(folder / "timestamps/timestamps.json", _pretty(_timestamps(plan.openssl, plan.ports)))
@@ -90,6 +93,7 @@ def _gateway(folder: Path, plan: Plan) -> Json:
             "client_ca_file": "pki/client-ca.pem",
             "client_crl_files": ["pki/clients.crl.pem"],
         },
+        "consent": {**local, "port": ports.consent, **tls},
         "partner": {
             **local,
             "port": ports.partner,
@@ -99,7 +103,11 @@ def _gateway(folder: Path, plan: Plan) -> Json:
         },
         "ops": {**local, "port": ports.ops},
         "participants_file": "participants.yaml",
-        "rates": {"participant": {"per_second": 500, "burst": 1000}},
+        # All browsers here have one address.
+        "rates": {
+            "participant": {"per_second": 500, "burst": 1000},
+            "browser": {"per_second": 500, "burst": 1000},
+        },
         "store": {"url": "sqlite:///data/gateway.db"},
         "audit": _audit(folder, plan),
         "secrets": {
@@ -107,17 +115,7 @@ def _gateway(folder: Path, plan: Plan) -> Json:
             "storage_key_file": "gateway/keys/storage.key",
         },
         "reports": {"signing_key_file": f"gateway/keys/{REPORT_KEY}.pem", "key_id": REPORT_KEY},
-        "oauth": {
-            "resource": f"https://localhost:{ports.bank}",
-            "issuers": [
-                {
-                    "issuer": f"https://localhost:{ports.consent}",
-                    "ca_file": "pki/ca.pem",
-                    "algorithms": ["ES256"],
-                    "approves_consents": True,
-                }
-            ],
-        },
+        "oauth": _oauth(ports),
         "platforms": [
             {
                 "id": PLATFORM_ID,
@@ -135,6 +133,26 @@ def _gateway(folder: Path, plan: Plan) -> Json:
         ],
         # A person watches: retries come sooner than in production.
         "exchange": {"retry_first_seconds": 1, "retry_max_seconds": 5, "worker_interval_seconds": 0.25},
+    }
+
+
+def _oauth(ports: Ports) -> Json:
+    return {
+        "resource": f"https://localhost:{ports.bank}",
+        "server": {
+            "issuer": f"https://localhost:{ports.consent}",
+            "signing_keys": [{"file": f"gateway/keys/{TOKEN_KEY}.pem", "id": TOKEN_KEY}],
+        },
+        "login": {
+            "oidc": {
+                "issuer": f"https://localhost:{ports.login}",
+                "client_id": LOGIN_CLIENT_ID,
+                "key_file": f"gateway/keys/{LOGIN_KEY}.pem",
+                "key_id": LOGIN_KEY,
+                "ca_file": "pki/ca.pem",
+                "owner_claim": OWNER_CLAIM,
+            }
+        },
     }
 
 
@@ -163,50 +181,6 @@ def _audit(folder: Path, plan: Plan) -> Json:
             "interval_seconds": 5,
         }
     return audit
-
-
-def _participants(credentials: Credentials) -> Json:
-    participants: list[Json] = []
-    for client in CLIENTS:
-        certificate = credentials.clients[client.label].certificate
-        rule = {"issuer": certificate.issuer.rfc4514_string(), "subject": certificate.subject.rfc4514_string()}
-        entry: Json = {
-            "id": client.participant_id,
-            "name": client.name,
-            "role": client.role,
-            "document_types": list(client.document_types),
-            "certificates": [rule],
-            "clients": [client.client_id],
-        }
-        if client.role == "bank":
-            entry |= {"directions": ["SOUTHBOUND"], "purposes": list(PURPOSES)}
-        else:
-            entry |= _source_fields(client.label, "NORTHBOUND")
-        participants.append(entry)
-    participants.extend(
-        {
-            "id": source.participant_id,
-            "name": source.name,
-            "role": "source",
-            "document_types": list(source.document_types),
-            **_source_fields(source.label, "SOUTHBOUND"),
-        }
-        for source in SOURCES
-    )
-    participants.append(
-        {
-            "id": PLATFORM_ID,
-            "name": "DVP platform (sandbox)",
-            "role": "platform",
-            "directions": ["SOUTHBOUND", "NORTHBOUND"],
-            "certificates": [{"sha256": credentials.platform_client.sha256}],
-        }
-    )
-    return {"participants": participants}
-
-
-def _source_fields(label: str, direction: str) -> Json:
-    return {"directions": [direction], "platform": PLATFORM_ID, "jwks_file": f"sources/{label}/jwks.json"}
 
 
 def _platform(folder: Path, plan: Plan, credentials: Credentials) -> Json:
@@ -243,33 +217,27 @@ def _platform(folder: Path, plan: Plan, credentials: Credentials) -> Json:
     }
 
 
-def _issuer(folder: Path, ports: Ports, credentials: Credentials) -> Json:
+def _login(folder: Path, ports: Ports) -> Json:
     return {
-        "url": f"https://localhost:{ports.consent}",
-        "port": ports.consent,
-        "tokenUrl": f"https://localhost:{ports.token}",
-        "tokenPort": ports.token,
-        "resource": f"https://localhost:{ports.bank}",
+        "issuer": f"https://localhost:{ports.login}",
+        "port": ports.login,
         "certificateFile": "tls/server/cert.pem",
         "keyFile": "tls/server/key.pem",
-        "clientCaFile": "../pki/client-ca.pem",
-        "signingKeyId": ISSUER_KEY,
-        "signingKeyFile": f"keys/{ISSUER_KEY}.pem",
-        "approvalsFile": "approvals.jsonl",
-        "pairwiseKey": _kept(folder / "issuer/issuer.json", "pairwiseKey"),
-        "clients": [
+        "signingKeyId": ID_TOKEN_KEY,
+        "signingKeyFile": f"keys/{ID_TOKEN_KEY}.pem",
+        "subjectKey": _kept(folder / "login/login.json", "subjectKey"),
+        "client": {
+            "clientId": LOGIN_CLIENT_ID,
+            "redirectUri": f"https://localhost:{ports.consent}/login/callback",
+            "jwksFile": f"../pki/{LOGIN_KEY}.jwks.json",
+        },
+        "accounts": [
             {
-                "clientId": client.client_id,
-                "subject": credentials.clients[client.label].certificate.subject.rfc4514_string(),
-                "scopes": list(client.scopes),
-            }
-            for client in CLIENTS
-        ],
-        "owners": [
-            {
-                "id": owner.owner_id,
                 "login": owner.login,
                 "passwordHash": password_hash(owner.password, salt=secrets.token_bytes(16)),
+                "dataOwnerId": owner.owner_id,
+                "name": owner.name,
+                "nameZh": owner.name_zh,
             }
             for owner in OWNERS
         ],

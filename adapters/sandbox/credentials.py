@@ -9,7 +9,15 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 
-from adapters.sandbox.cast import AUDIT_ORIGIN, CLIENTS, GATEWAY_ID, PLATFORM_ID, SOURCES, WITNESS_NAME
+from adapters.sandbox.cast import (
+    AUDIT_ORIGIN,
+    CLIENTS,
+    GATEWAY_ID,
+    PLATFORM_ID,
+    PRIVATE_KEY_JWT,
+    SOURCES,
+    WITNESS_NAME,
+)
 from adapters.sandbox.files import write_public, write_secret
 from adapters.sandbox.pki import DAY_SECONDS, Authority, Issued, read_issued
 from adapters.sandbox.signing import KeySigner, write_jwks
@@ -17,7 +25,8 @@ from gateway.audit.note import COSIGNATURE_V1, ED25519, NoteSigner
 
 GATEWAY_MESSAGE_KEY, REPORT_KEY = "gateway-messages-1", "gateway-reports-1"
 AUDIT_KEY_FILE, WITNESS_KEY_FILE = "gateway/keys/audit-log.pem", "witness/keys/witness.pem"
-PLATFORM_MESSAGE_KEY, LEDGER_KEY, ISSUER_KEY = "platform-messages-1", "ledger-1", "issuer-tokens-1"
+TOKEN_KEY, LOGIN_KEY = "tokens-1", "login-1"  # the gateway's access tokens, and its name at the identity provider
+PLATFORM_MESSAGE_KEY, LEDGER_KEY, ID_TOKEN_KEY = "platform-messages-1", "ledger-1", "id-tokens-1"
 
 _AUTHORITIES = {
     "servers": ("CDI-DVP sandbox servers", "pki/ca.pem"),
@@ -35,14 +44,14 @@ class Credentials:
         self._folder, self._now = folder, now
         servers, clients, dvp, timestamps = (self.authority(name) for name in _AUTHORITIES)
         self.gateway_server = self._leaf("gateway/tls/server", lambda: servers.server("gateway", now=now))
-        self.issuer_server = self._leaf("issuer/tls/server", lambda: servers.server("issuer", now=now))
+        self._leaf("login/tls/server", lambda: servers.server("login", now=now))
         self._leaf("witness/tls/server", lambda: servers.server("witness", now=now))
         self._leaf("timestamps/signer", lambda: timestamps.timestamping("time-stamps", now=now))
         self.platform_server = self._leaf("platform/tls/server", lambda: dvp.server("platform", now=now))
         self.platform_client = self._leaf("platform/tls/client", lambda: dvp.client(PLATFORM_ID, now=now))
         self.gateway_client = self._leaf("gateway/tls/client", lambda: dvp.client(GATEWAY_ID, now=now))
         self.clients = {
-            client.label: self._leaf(f"clients/{client.label}", _client_maker(clients, client.participant_id, now))
+            client.label: self._leaf(f"clients/{client.label}", _client_maker(clients, client.common_name, now))
             for client in CLIENTS
         }
         for key_id, owner in (
@@ -50,12 +59,18 @@ class Credentials:
             (REPORT_KEY, "gateway"),
             (PLATFORM_MESSAGE_KEY, "platform"),
             (LEDGER_KEY, "platform"),
-            (ISSUER_KEY, "issuer"),
+            (TOKEN_KEY, "gateway"),
+            (LOGIN_KEY, "gateway"),
+            (ID_TOKEN_KEY, "login"),
         ):
             self._signing_key(f"{owner}/keys/{key_id}.pem", key_id, f"pki/{key_id}.jwks.json")
         issuing = [source.label for source in SOURCES] + [one.label for one in CLIENTS if one.role == "source"]
         for label in issuing:
             self._signing_key(f"sources/{label}/key.pem", f"{label}-1", f"sources/{label}/jwks.json")
+        for client in CLIENTS:
+            if client.authentication == PRIVATE_KEY_JWT:
+                place = f"clients/{client.label}"
+                self._signing_key(f"{place}/signing.pem", client_key(client.label), f"{place}/jwks.json")
         for name in ("gateway/keys/pseudonym.key", "gateway/keys/storage.key"):
             self._symmetric_key(name)
         for name in (AUDIT_KEY_FILE, WITNESS_KEY_FILE):
@@ -100,6 +115,11 @@ class Credentials:
             write_secret(self._folder / place, secrets.token_bytes(32))
 
 
+def client_key(label: str) -> str:
+    """Name of the key that this client signs its assertions with."""
+    return f"{label}-1"
+
+
 def log_verifier_key(folder: Path) -> str:
     """The vkey of the gateway's audit log, for those who verify it."""
     return str(read_note_signer(AUDIT_ORIGIN, folder / AUDIT_KEY_FILE, type=ED25519).verifier)
@@ -118,5 +138,5 @@ def read_note_signer(name: str, file: Path, *, type: int) -> NoteSigner:
     return NoteSigner(name, key, type=type)
 
 
-def _client_maker(authority: Authority, participant_id: str, now: int) -> Callable[[], Issued]:
-    return lambda: authority.client(participant_id, now=now)
+def _client_maker(authority: Authority, common_name: str, now: int) -> Callable[[], Issued]:
+    return lambda: authority.client(common_name, now=now)
