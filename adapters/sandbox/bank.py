@@ -1,48 +1,33 @@
 """A bank's side of the gateway, as a bank would write it: tokens, consents, questions, notices over mutual TLS.
 
-Made from `sandbox.json` alone. The owner's approval is here too: in the sandbox the client plays the person.
+Made from `sandbox.json` alone. The data owners are here too: each has a browser, and signs in and decides in it.
 """
 
 from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, Self
 
 import aiohttp
 import orjson
 
-from adapters.sandbox.cast import CONSENT_SCOPE
+from adapters.sandbox.browser import BrowserStopped
+from adapters.sandbox.data_owner import DataOwner
+from adapters.sandbox.oauth_client import OAuthClient, Pushed, Reply, TokenRefused, refusal
 from adapters.sandbox.serving import client_context
+
+__all__ = ["CONSENTS", "NOTICES", "READ", "Bank", "Pushed", "Reply", "TokenRefused", "authorization_detail"]
 
 CONSENTS, READ, NOTICES = "cdi:consents", "cdi:data-requests:read", "cdi:notices"
 _TIMEOUT = aiohttp.ClientTimeout(total=90)
 _JSON = {"Content-Type": "application/json"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reply:
-    """What came back. `json` is the parsed body, or None when it is not JSON."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-    json: Any
-
-    @property
-    def code(self) -> str | None:
-        """The error code of a problem document."""
-        return self.json.get("code") if isinstance(self.json, dict) else None
-
-
-class TokenRefused(Exception):
-    """The issuer gave no token; the text is its OAuth error."""
-
-
 class Bank:
-    """One client of the sandbox (`bank-a`, `bank-b`). Use as an async context manager."""
+    """One client of the sandbox (`bank-a`, `bank-b`, …). Use as an async context manager."""
 
     def __init__(self, folder: Path, description: Mapping[str, Any], label: str) -> None:
         """`description`: the content of `folder/sandbox.json`. Raises KeyError for an unknown label."""
@@ -51,45 +36,60 @@ class Bank:
         self.participant_id: str = client["participant"]
         self.client_id: str = client["clientId"]
         self.url: str = description["listeners"]["bank"]
-        self.token_url: str = description["issuer"]["token"]
-        self.approvals_url: str = description["issuer"]["approvals"]
-        self._owners = {owner["id"]: owner for owner in description["owners"]}
+        self.oauth = OAuthClient(folder, description, label, self._send)
+        self._folder, self._description = folder, description
         self._context = client_context(folder / description["ca"], folder / client["cert"], folder / client["key"])
         self._session: aiohttp.ClientSession | None = None
+        self._owners: dict[str, DataOwner] = {}
+        self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
         connector = aiohttp.TCPConnector(ssl=self._context)
-        self._session = aiohttp.ClientSession(
-            connector=connector, timeout=_TIMEOUT, cookie_jar=aiohttp.DummyCookieJar()
-        )
+        session = aiohttp.ClientSession(connector=connector, timeout=_TIMEOUT, cookie_jar=aiohttp.DummyCookieJar())
+        self._session = await self._stack.enter_async_context(session)
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        if self._session is not None:
-            await self._session.close()
+        await self._stack.aclose()
 
     # --- tokens --------------------------------------------------------------------------------------------
 
     async def token(self, *scopes: str, consent: Mapping[str, Any] | None = None) -> str:
-        """An access token bound to this client's certificate; with a `consent`, for that one. Raises TokenRefused."""
-        form = {"grant_type": "client_credentials", "client_id": self.client_id, "scope": " ".join(scopes)}
+        """An access token bound to this client; with a `consent`, for that one, once it is approved.
+
+        Raises TokenRefused.
+        """
         if consent is not None:
-            form["scope"] = CONSENT_SCOPE
-            form["authorization_details"] = orjson.dumps([authorization_detail(consent)]).decode()
-        reply = await self._send("POST", self.token_url, data=form)
-        if reply.status != 200:
-            raise TokenRefused(f"{reply.json['error']}: {reply.json['error_description']}")
-        return str(reply.json["access_token"])
+            return await self.oauth.consent_token(consent["consentId"])
+        return await self.oauth.machine_token(scopes)
 
     async def approve(self, consent: Mapping[str, Any], owner_id: str = "owner-7") -> Reply:
-        """The data owner signs in and approves exactly this consent."""
-        owner = self._owners[owner_id]
-        body = {
-            "login": owner["login"],
-            "password": owner["password"],
-            "authorization_details": [authorization_detail(consent)],
-        }
-        return await self._send("POST", self.approvals_url, data=orjson.dumps(body), headers=_JSON)
+        """The whole way: the data owner signs in and approves, the client redeems the code and keeps the tokens (201).
+        What was refused on it is the reply otherwise."""
+        return await self._decided(consent, owner_id, approve=True)
+
+    async def refuse(self, consent: Mapping[str, Any], owner_id: str = "owner-7") -> Reply:
+        """The data owner signs in and refuses; the reply is what the client is told."""
+        return await self._decided(consent, owner_id, approve=False)
+
+    async def owner(self, owner_id: str = "owner-7") -> DataOwner:
+        """This person, with a browser that stays signed in. Raises KeyError for an unknown one."""
+        if owner_id not in self._owners:
+            owner = DataOwner(self._folder, self._description, owner_id)
+            self._owners[owner_id] = await self._stack.enter_async_context(owner)
+        return self._owners[owner_id]
+
+    async def _decided(self, consent: Mapping[str, Any], owner_id: str, *, approve: bool) -> Reply:
+        reply, pushed = await self.oauth.push(consent["consentId"])
+        if pushed is None:
+            return reply
+        owner = await self.owner(owner_id)
+        try:
+            answer = await owner.decide(pushed.url, pushed.redirect_uri, approve=approve)
+        except BrowserStopped as stopped:
+            # Pages for the person, e.g. because the consent is somebody else's: the client hears nothing of it.
+            return refusal("access_denied", str(stopped), status=403)
+        return await self.oauth.redeem(pushed, answer)
 
     # --- the bank API --------------------------------------------------------------------------------------
 
@@ -168,7 +168,7 @@ class Bank:
 
     async def digests(self, document: bytes, *, token: str) -> Reply:
         headers = {"Content-Type": "application/octet-stream"}
-        return await self._send("POST", f"{self.url}/cdi/v1/digests", data=document, headers=headers | _bearer(token))
+        return await self.oauth.call("POST", f"{self.url}/cdi/v1/digests", token, headers, document)
 
     async def call(
         self,
@@ -182,25 +182,22 @@ class Bank:
     ) -> Reply:
         """Any call of the bank API. `key` is the Idempotency-Key."""
         sent = dict(headers or {})
-        if token is not None:
-            sent |= _bearer(token)
         if key is not None:
             sent["Idempotency-Key"] = key
         if json is not None:
             sent |= _JSON
-        return await self._send(
-            method, self.url + path, data=orjson.dumps(json) if json is not None else None, headers=sent
-        )
+        body = orjson.dumps(json) if json is not None else None
+        if token is not None:
+            return await self.oauth.call(method, self.url + path, token, sent, body)
+        return await self._send(method, self.url + path, sent, body)
 
-    async def _send(
-        self, method: str, url: str, *, data: Any = None, headers: Mapping[str, str] | None = None
-    ) -> Reply:
+    async def _send(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None) -> Reply:
         if self._session is None:
             raise RuntimeError("the client is not open")
-        async with self._session.request(method, url, data=data, headers=headers, allow_redirects=False) as response:
-            body = await response.read()
-            parsed = orjson.loads(body) if "json" in response.content_type else None
-            return Reply(status=response.status, headers=dict(response.headers), body=body, json=parsed)
+        async with self._session.request(method, url, data=body, headers=headers, allow_redirects=False) as response:
+            data = await response.read()
+            parsed = orjson.loads(data) if "json" in response.content_type else None
+            return Reply(status=response.status, headers=dict(response.headers), body=data, json=parsed)
 
 
 def authorization_detail(consent: Mapping[str, Any]) -> dict[str, Any]:
@@ -220,7 +217,3 @@ def _prefer(wait_seconds: int | None, *, covered: bool = False) -> dict[str, str
     if covered:
         preferred.append("covered")
     return {"Prefer": ", ".join(preferred)} if preferred else {}
-
-
-def _bearer(token: str) -> dict[str, str]:
-    return {"Authorization": f"Bearer {token}"}

@@ -16,14 +16,15 @@ import aiohttp
 import orjson
 
 from adapters.sandbox.addresses import Ports
-from adapters.sandbox.cast import CLIENTS, OWNERS, PLATFORM_ID
+from adapters.sandbox.cast import CLIENTS, OWNERS, PLATFORM_ID, PRIVATE_KEY_JWT, Client
 from adapters.sandbox.children import Child, ChildFailed
 from adapters.sandbox.clock import WallClock
 from adapters.sandbox.commands import write_client_scripts
 from adapters.sandbox.configuration import AUDIT_LOG, Plan, write_configuration
 from adapters.sandbox.control_client import ControlClient
-from adapters.sandbox.credentials import REPORT_KEY, Credentials, log_verifier_key, witness_verifier_key
+from adapters.sandbox.credentials import REPORT_KEY, Credentials, client_key, log_verifier_key, witness_verifier_key
 from adapters.sandbox.files import write_public
+from adapters.sandbox.identity_provider_server import DISCOVERY_PATH
 from adapters.sandbox.samples import SAMPLES, write_samples
 from adapters.sandbox.serving import client_context
 from adapters.sandbox.timestamp_authority import openssl
@@ -67,7 +68,8 @@ class World:
         self._lock: TextIO | None = None
         self.control = ControlClient("")
         self.platform = self._child("platform", "adapters.sandbox.platform_server", "platform/platform.json")
-        self.issuer = self._child("issuer", "adapters.sandbox.issuer_server", "issuer/issuer.json")
+        self.login = self._child("login", "adapters.sandbox.identity_provider_server", "login/login.json")
+        """The OpenID provider where data owners sign in."""
         self.witness = self._child("witness", "adapters.sandbox.witness_server", "witness/witness.json")
         self.timestamps: Child | None = None
         """The time-stamping authority; None on a machine without the command `openssl`."""
@@ -116,7 +118,7 @@ class World:
             child.start()
         await self.migration.run_to_end(deadline_seconds=_READY_SECONDS)
         await self.wait_platform()
-        await self._wait_http(self.issuer, f"https://127.0.0.1:{self.ports.consent}/oauth/jwks")
+        await self._wait_http(self.login, f"https://127.0.0.1:{self.ports.login}{DISCOVERY_PATH}")
         await self.wait_witness()
         self.gateway.start()
         samples = await self._issue_samples() if self._issues_samples else []
@@ -180,7 +182,7 @@ class World:
 
     def _outside(self) -> tuple[Child, ...]:
         """All but the gateway."""
-        return tuple(one for one in (self.platform, self.issuer, self.witness, self.timestamps) if one is not None)
+        return tuple(one for one in (self.platform, self.login, self.witness, self.timestamps) if one is not None)
 
     def _child(self, name: str, module: str, config: str, *command: str) -> Child:
         return Child(
@@ -258,15 +260,7 @@ class World:
                 "ops": f"http://localhost:{ports.ops}",
             },
             "ca": "pki/ca.pem",
-            "clients": {
-                client.label: {
-                    "participant": client.participant_id,
-                    "clientId": client.client_id,
-                    "cert": f"clients/{client.label}/cert.pem",
-                    "key": f"clients/{client.label}/key.pem",
-                }
-                for client in CLIENTS
-            },
+            "clients": {client.label: _describe_client(client) for client in CLIENTS},
             "owners": [{"id": owner.owner_id, "login": owner.login, "password": owner.password} for owner in OWNERS],
             "samples": samples,
             "platform": {
@@ -276,9 +270,9 @@ class World:
             },
             "issuer": {
                 "issuer": f"https://localhost:{ports.consent}",
-                "token": f"https://localhost:{ports.token}/oauth/token",
-                "approvals": f"https://localhost:{ports.consent}/approvals",
+                "token": f"https://localhost:{ports.bank}/oauth/token",
             },
+            "login": {"issuer": f"https://localhost:{ports.login}"},
             "reports": {"jwks": f"pki/{REPORT_KEY}.jwks.json"},
             "audit": self._describe_audit(),
             "config": "gateway.yaml",
@@ -294,3 +288,22 @@ class World:
             url = f"http://localhost:{self.ports.timestamp}{TIMESTAMP_PATH}"
             audit["timestamps"] = {"url": url, "ca": "pki/timestamps-ca.pem"}
         return audit
+
+
+def _describe_client(client: Client) -> dict[str, Any]:
+    """How to act as this client; paths are relative to the folder."""
+    place = f"clients/{client.label}"
+    described: dict[str, Any] = {
+        "participant": client.participant_id,
+        "clientId": client.client_id,
+        "authentication": client.authentication,
+        "cert": f"{place}/cert.pem",
+        "key": f"{place}/key.pem",
+    }
+    if client.redirect_uri is not None:
+        described["redirectUri"] = client.redirect_uri
+    if client.authentication == PRIVATE_KEY_JWT:
+        described |= {"signingKey": f"{place}/signing.pem", "signingKeyId": client_key(client.label)}
+    if client.dpop:
+        described["dpop"] = True
+    return described
