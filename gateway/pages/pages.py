@@ -86,7 +86,7 @@ class Pages:
         next_href: str | None = None,
         newest_href: str | None = None,
     ) -> str:
-        """One page of the list, newest first. `next_href`: older ones; `newest_href`: when this is not the first page."""
+        """One page of the list, newest first. `newest_href`: when this is not the first page."""
         return self._page(
             "consents",
             frame,
