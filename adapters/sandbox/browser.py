@@ -6,6 +6,7 @@ It runs no script. Tests, the demo and `sandbox token` use it to sign in and to 
 from __future__ import annotations
 
 import ssl
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
@@ -16,8 +17,10 @@ import aiohttp
 from adapters.sandbox.page import Button, Form, Page, read
 
 REDIRECTS_MAX = 20  # as browsers have it
+SIGN_IN_PATH = "/login"  # where the gateway's pages lead who is not signed in
 STEPS_MAX = 8  # forms on the way to a decision
 PAGE_BYTES_MAX = 1_048_576
+_REMEMBERED_MAX = 100
 _TIMEOUT = aiohttp.ClientTimeout(total=30)
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _KEEPS_METHOD = frozenset({307, 308})  # RFC 9110 §15.4.8
@@ -52,6 +55,8 @@ class Browser:
     def __init__(self, context: ssl.SSLContext, *, language: str = "en") -> None:
         """`language`: Accept-Language."""
         self._context, self._language = context, language
+        self.shown: deque[Page] = deque(maxlen=_REMEMBERED_MAX)
+        """The pages that the person saw last, oldest first."""
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
@@ -135,7 +140,9 @@ class Browser:
     async def _signed_in(
         self, shown: Page | Left, login: str, password: str, *, stop_at: str | None = None
     ) -> Page | Left:
-        """Fill the login form, once: who is asked again has been refused."""
+        """Follow the link to the login, and fill its form, once: who is asked again has been refused."""
+        if isinstance(shown, Page) and shown.status < 400 and (link := shown.link_to(SIGN_IN_PATH)) is not None:
+            shown = await self._navigate("GET", link, entries=None, page=shown, stop_at=stop_at)
         form = _login_form(shown)
         if form is None or isinstance(shown, Left):
             return shown
@@ -169,7 +176,9 @@ class Browser:
                 fields["Content-Type"] = "application/x-www-form-urlencoded"
             async with self._session.request(method, url, data=body, headers=fields, allow_redirects=False) as response:
                 if response.status not in _REDIRECTS or "Location" not in response.headers:
-                    return read(await _html(response), url=url, status=response.status, headers=response.headers)
+                    html = await _html(response)
+                    self.shown.append(read(html, url=url, status=response.status, headers=response.headers))
+                    return self.shown[-1]
                 url = urljoin(url, response.headers["Location"])
                 if response.status not in _KEEPS_METHOD:
                     method, entries = "GET", None
@@ -206,7 +215,8 @@ def _parameters(url: str) -> dict[str, str]:
     return {name: values[0] for name, values in found.items()}
 
 
-def _origin(url: str) -> str:
+def origin(url: str) -> str:
+    """Scheme, host and port."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc}"
 
@@ -215,14 +225,14 @@ def _origin_field(page: Page | None) -> str:
     """Fetch Standard, "append a request Origin header": a page without referrer has none either."""
     if page is None or page.headers.get("referrer-policy") == "no-referrer":
         return "null"
-    return _origin(page.url)
+    return origin(page.url)
 
 
 def _site(page: Page | None, url: str) -> str:
     """Sec-Fetch-Site. A site is scheme and registrable domain, whatever the port."""
     if page is None:
         return "none"
-    if _origin(page.url) == _origin(url):
+    if origin(page.url) == origin(url):
         return "same-origin"
     return "same-site" if urlsplit(page.url).hostname == urlsplit(url).hostname else "cross-site"
 
@@ -232,6 +242,6 @@ def _form_may_go(page: Page, url: str) -> bool:
     for directive in page.headers.get("content-security-policy", "").split(";"):
         name, *sources = directive.split() or [""]
         if name.lower() == "form-action":
-            allowed = {_origin(page.url) if source == "'self'" else source.rstrip("/") for source in sources}
-            return _origin(url) in allowed
+            allowed = {origin(page.url) if source == "'self'" else source.rstrip("/") for source in sources}
+            return origin(url) in allowed
     return True

@@ -9,6 +9,7 @@ from typing import Any
 
 import orjson
 
+from adapters.sandbox.cast import CONSENT_SCOPE
 from adapters.sandbox.files import write_public
 
 _SCRIPT = """#!/bin/sh
@@ -63,9 +64,10 @@ def walk_through(
             f'{curl} -H "Authorization: Bearer $TOKEN" {key} {json_field} -d {_quoted(consent)} {bank}/cdi/v1/consents',
         ),
         (
-            "the owner approves it, the bank gets its consent token",
+            "the owner approves it, the bank gets its consent token; all from this shell",
             f"CONSENT=…  # the consentId\nCTOKEN=$({token} --consent $CONSENT)",
         ),
+        *_approval_in_a_browser(description, curl=curl),
         (
             "is the document genuine?",
             f'{curl} -H "Authorization: Bearer $CTOKEN" -H "Prefer: wait=5" {key} {json_field} '
@@ -80,6 +82,34 @@ def walk_through(
         ("what happened since", f'{curl} -H "Authorization: Bearer $TOKEN" "{bank}/cdi/v1/notices?after=0"'),
         ("the platform has an outage", f'curl -s -X PUT -d \'{{"mode": "outage"}}\' {control}/faults'),
         ("what the platform was asked", f'curl -s "{control}/journal?after=0"'),
+    ]
+
+
+def _approval_in_a_browser(description: Mapping[str, Any], *, curl: str) -> list[tuple[str, str]]:
+    """The same with the owner's own browser: the bank pushes its request, the owner follows the link."""
+    bank, client, owner = description["listeners"]["bank"], description["clients"]["bank-a"], description["owners"][0]
+    identity = f"-d client_id={client['clientId']} -d redirect_uri={client['redirectUri']}"
+    base64url = "base64 | tr '+/' '-_' | tr -d '=\\n'"
+    details = """'authorization_details=[{"type":"cdi_consent","consentId":"'$CONSENT'"}]'"""
+    link = f"{description['issuer']['issuer']}/oauth/authorize?client_id={client['clientId']}&request_uri=$REQUEST_URI"
+    return [
+        (
+            "or the owner approves it in a browser: the bank pushes its request (note its request_uri)",
+            f"VERIFIER=$(head -c 32 /dev/urandom | {base64url})\n"
+            f'CHALLENGE=$(printf %s "$VERIFIER" | openssl dgst -sha256 -binary | {base64url})\n'
+            f"{curl} {identity} -d response_type=code -d scope={CONSENT_SCOPE} -d code_challenge=$CHALLENGE "
+            f"-d code_challenge_method=S256 --data-urlencode {details} {bank}/oauth/par",
+        ),
+        (
+            f"open the link in a browser that trusts {description['ca']}, and sign in as {owner['login']} / "
+            f"{owner['password']}",
+            f'REQUEST_URI=…  # the request_uri\necho "{link}"',
+        ),
+        (
+            "nobody listens where the browser is sent then: take the code from its address line within a minute",
+            f"CODE=…  # the code\n{curl} {identity} -d grant_type=authorization_code -d code=$CODE "
+            f"-d code_verifier=$VERIFIER {bank}/oauth/token",
+        ),
     ]
 
 

@@ -39,6 +39,11 @@ class DataOwner:
         async with self._one_at_a_time:
             return await self._browser.authorize(url, redirect_uri, *self._account, approve=approve)
 
+    @property
+    def shown(self) -> list[Page]:
+        """The pages that this person saw last, oldest first."""
+        return list(self._browser.shown)
+
     async def consents(self) -> Page:
         """The list of one's consents."""
         return await self._look("/consents")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
-from urllib.parse import urljoin
+from urllib.parse import urljoin, urlsplit
 
 _UNSEEN = frozenset({"script", "style", "template", "head"})
 _BUTTON_TYPES = frozenset({"submit", "image"})
@@ -88,6 +88,10 @@ class Page:
         """The first form with a button of this value."""
         found = ((form, form.button(value)) for form in self.forms)
         return next(((form, button) for form, button in found if button is not None), None)
+
+    def link_to(self, path: str) -> str | None:
+        """The first link to this path, whatever its query."""
+        return next((address for _, address in self.links if urlsplit(address).path == path), None)
 
     def form_to(self, ending: str) -> Form | None:
         """The first form whose address ends so."""

@@ -19,12 +19,13 @@ from cryptography.hazmat.primitives import hashes
 
 import schemas
 from adapters.sandbox.bank import CONSENTS, NOTICES, READ, Bank, Reply, TokenRefused
+from adapters.sandbox.browser import BrowserStopped
 from adapters.sandbox.children import ChildFailed
 from adapters.sandbox.control_client import ControlFailed
 from adapters.sandbox.credentials import REPORT_KEY
 from adapters.sandbox.samples import SAMPLES, Sample, SamplesUnavailable
 from adapters.sandbox.world import World
-from gateway.cli import demo_log
+from gateway.cli import demo_log, demo_owner
 from gateway.cli.story import Story
 from gateway.cli.terminal import DONE, NEGATIVE, WRONG, Refused, say_json
 from gateway.core.digest import digests_of
@@ -79,7 +80,14 @@ async def _tell(story: Story, folder: Path) -> None:
             story.begin(title)
             try:
                 await step()
-            except (ControlFailed, TokenRefused, aiohttp.ClientError, TimeoutError, *_SHAPELESS) as error:
+            except (
+                BrowserStopped,
+                ControlFailed,
+                TokenRefused,
+                aiohttp.ClientError,
+                TimeoutError,
+                *_SHAPELESS,
+            ) as error:
                 # What came back has not even the shape of what must come back. The later steps show how far it goes.
                 story.check(f"{type(error).__name__}: {error}", False)
 
@@ -98,12 +106,15 @@ class Demonstration:
     def steps(self) -> list[tuple[str, Callable[[], Awaitable[None]]]]:
         return [
             ("A mainland source issues a credit report and registers its digests with DVP", self.issue),
-            ("The bank registers a consent; the owner approves it; the bank gets a bound token", self.consent),
+            (
+                "The bank registers a consent; the owner signs in and approves; the bank gets a bound token",
+                self.consent,
+            ),
             ("The company gives the bank the PDF; the bank asks whether it is genuine", self.genuine),
             ("One byte of the PDF is changed", self.forged),
             ("The source revokes the evidence", self.revoked),
             ("DVP is stopped, and comes back", self.outage),
-            ("The owner's consent is revoked", self.withdrawn),
+            ("The owner revokes the consent", self.withdrawn),
             ("The token is presented with another bank's certificate", self.stolen),
             ("The audit log is verified, and forged", self.audited),
         ]
@@ -174,13 +185,14 @@ class Demonstration:
         self._expect(later, "MATCH")
 
     async def withdrawn(self) -> None:
-        consent, token = self._consents[_REPORT.document_type]
-        path = f"/cdi/v1/consents/{consent['consentId']}/revocation"
-        self._story.asked(self._connection(), f"POST {path}")
-        reply = await self._bank.revoke_consent(consent["consentId"], token=self._token)
-        self._story.check(f"{reply.status} {reply.json['status']}", reply.json["status"] == "ConsentRevoked")
+        """The cursor stands behind the notices of the steps before, so what comes is about this."""
+        story, (consent, token) = self._story, self._consents[_REPORT.document_type]
+        await demo_owner.revoke(story, await self._bank.owner(), consent["consentId"])
         refused = await self._ask(_REPORT, self._document(_REPORT), voucher=True, token=token)
         self._expect_refusal(refused, 403, "CONSENT_REVOKED")
+        notice = await self._await_notice("CONSENT_REVOKED")
+        found = notice is not None and notice.get("consentId") == consent["consentId"]
+        story.check(f"notice {notice['type']} of {notice['consentId']}" if notice else "no notice came", found)
 
     async def stolen(self) -> None:
         _, token = self._consents[_STATEMENT.document_type]
@@ -216,18 +228,11 @@ class Demonstration:
         consent = submitted.json
         text = f"{submitted.status} {consent['status']} {consent['consentId']}"
         story.check(text, submitted.status == 201 and consent["status"] == "ConsentSubmitted")
-        try:
-            await bank.token(consent=consent)
-        except TokenRefused as refused:
-            story.check(f"before the owner's approval there is no token: {refused}", True)
-        else:
-            story.check("a token without the owner's approval", False)
-        story.asked("owner-7 → the bank's issuer (TLSv1.3)", "POST /approvals  signs in and approves")
-        approved = await bank.approve(consent)
-        story.check(f"{approved.status} approved", approved.status == 201)
-        token = await bank.token(consent=consent)
-        bound = _claims(token)["cnf"]["x5t#S256"] == self._thumbprint(bank)
-        story.check(f"access token of 300 s, bound to the certificate of {bank.label}", bound)
+        token = await demo_owner.approve(story, bank, await bank.owner(), consent, connection=self._connection())
+        claims = _claims(token)
+        bound = claims["cnf"]["x5t#S256"] == self._thumbprint(bank)
+        lives = claims["exp"] - claims["iat"]
+        story.check(f"access token of {lives} s, bound to the certificate of {bank.label}", bound and lives == 300)
         self._consents[sample.document_type] = consent, token
 
     async def _ask(

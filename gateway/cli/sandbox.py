@@ -48,7 +48,7 @@ def sandbox(
 ) -> int:
     """Run the whole world on one machine, until interrupted.
 
-    Test PKI, a DVP platform with its evidence ledger, two mainland sources, an issuer of tokens, a bank's client
+    Test PKI, a DVP platform with its evidence ledger, two mainland sources, the data owners' login, banks' client
     certificates, a witness and a time-stamping authority for the audit log, and the gateway. Started again in the same
     folder it keeps its state. What a client needs is in DIR/sandbox.json.
     """
@@ -73,7 +73,10 @@ def token(
     *,
     client: Annotated[str, typer.Option(help="Whose token: a client of sandbox.json.")] = "bank-a",
     consent: Annotated[
-        str | None, typer.Option(metavar="ID", help="A consent: the owner approves it, the token is for it alone.")
+        str | None,
+        typer.Option(
+            metavar="ID", help="A consent: the owner signs in and approves it, and the token is for it alone."
+        ),
     ] = None,
     scope: Annotated[
         str | None, typer.Option(help="Scopes, separated by spaces (default: all that the client may have).")
@@ -81,12 +84,15 @@ def token(
     owner: Annotated[str, typer.Option(help="The data owner who approves.")] = "owner-7",
     directory: Directory = None,
 ) -> int:
-    """Print an access token of a running sandbox, and nothing else, so that `curl` works without a browser."""
+    """Print an access token as that client would get it, and nothing else, so that `curl` works without a browser.
+
+    With a consent the owner signs in and approves on the gateway's own pages, driven from here.
+    """
     folder = directory or ctx.obj or _DIR
     try:
         printed = asyncio.run(_token(folder, client, consent, scope, owner))
     except TokenRefused as error:
-        raise Refused(f"the issuer refused: {error}", code=NEGATIVE) from error
+        raise Refused(f"the gateway refused: {error}", code=NEGATIVE) from error
     except (aiohttp.ClientError, TimeoutError) as error:
         raise Refused(f"the sandbox in {folder} does not answer: is it running?", code=NEGATIVE) from error
     print(printed)
@@ -118,17 +124,22 @@ def _introduce(world: World, folder: Path) -> None:
     for name, url in description["listeners"].items():
         say(f"{name:<9} {url}")
     say(f"{'platform':<9} {description['platform']['url']}, control {description['platform']['control']}")
-    say(f"{'issuer':<9} {description['issuer']['issuer']}, tokens {description['issuer']['token']}")
+    say(f"{'tokens':<9} {description['issuer']['token']}, issuer {description['issuer']['issuer']}")
+    say(f"{'login':<9} {description['login']['issuer']}")
     audit = description["audit"]
     say(f"{'witness':<9} {audit['witness']['url']}")
     stamps = audit["timestamps"]["url"] if "timestamps" in audit else "none: the command openssl is not on this machine"
     say(f"{'stamps':<9} {stamps}")
-    owner = description["owners"][0]
-    say(f"{'owner':<9} {owner['login']} / {owner['password']}")
+    for owner in description["owners"]:
+        say(f"{'owner':<9} {owner['login']} / {owner['password']}, their consents at {_consents(description)}")
     say(f"\nEverything a client needs is in {world.description_file}. Commands to copy:")
     for title, command in walk_through(folder, description, now=int(world.clock.now()), program=_program()):
         say(f"\n# {title}\n{command}")
     say("\nReady. Ctrl-C stops it; its state stays.")
+
+
+def _consents(description: dict[str, Any]) -> str:
+    return f"{description['listeners']['consent']}/consents"
 
 
 def _program() -> str:
@@ -149,7 +160,9 @@ async def _token(folder: Path, client: str, consent_id: str | None, scope: str |
         reply = await bank.call("GET", f"/cdi/v1/consents/{consent_id}", token=await bank.token(CONSENTS))
         if reply.status != 200:
             raise Refused(f"the gateway does not show this consent: {reply.code or reply.status}", code=NEGATIVE)
-        await bank.approve(reply.json, owner)
+        approved = await bank.approve(reply.json, owner)
+        if approved.status != 201:
+            raise TokenRefused(f"{approved.json['error']}: {approved.json['error_description']}")
         return await bank.token(consent=reply.json)
 
 

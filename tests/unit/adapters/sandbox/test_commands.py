@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import shlex
 import stat
 import subprocess
@@ -13,9 +15,11 @@ import orjson
 from adapters.sandbox.commands import walk_through, write_client_scripts
 
 DESCRIPTION: dict[str, Any] = {
-    "listeners": {"bank": "https://localhost:8443"},
+    "listeners": {"bank": "https://localhost:8443", "consent": "https://localhost:8444"},
     "ca": "pki/ca.pem",
-    "clients": {"bank-a": {}},
+    "clients": {"bank-a": {"clientId": "bank-a-loans", "redirectUri": "https://bank-a.sandbox.example/callback"}},
+    "owners": [{"id": "owner-7", "login": "owner-7", "password": "sandbox-owner-7"}],
+    "issuer": {"issuer": "https://localhost:8444", "token": "https://localhost:8443/oauth/token"},
     "samples": [
         {
             "file": "samples/credit-report.pdf",
@@ -45,6 +49,19 @@ def test_the_bodies_are_json_of_the_api() -> None:
     words = shlex.split(commands["is the document genuine?"])
     body = orjson.loads(words[words.index("-d") + 1])
     assert (body["consentId"], body["dataScope"]["udr"]) == ("$CONSENT", "VOUCHER")
+
+
+def test_the_pushed_request_is_one_for_pkce(tmp_path: Path) -> None:
+    commands = walk_through(Path("sandbox"), DESCRIPTION, now=0)
+    command = next(text for title, text in commands if "pushes its request" in title)
+    *preparation, call = command.splitlines()
+    shell = "\n".join([*preparation, 'printf "%s %s" "$VERIFIER" "$CHALLENGE"'])
+    made = subprocess.run(["sh", "-c", shell], capture_output=True, cwd=tmp_path, check=True).stdout.decode()
+    verifier, challenge = made.split(" ")
+    expected = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
+    assert challenge == expected
+    details = shlex.split(call)[shlex.split(call).index("--data-urlencode") + 1]
+    assert orjson.loads(details.partition("=")[2]) == [{"type": "cdi_consent", "consentId": "$CONSENT"}]
 
 
 def test_the_receipt_is_cut_out_of_the_answer(tmp_path: Path) -> None:
