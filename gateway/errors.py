@@ -74,6 +74,10 @@ class TokenNotBound(GatewayError):
     code, status, title = "TOKEN_NOT_BOUND", 401, "The access token is not bound to this client certificate"
 
 
+class AuthenticationTooOld(GatewayError):
+    code, status, title = "AUTHENTICATION_TOO_OLD", 401, "The data owner must sign in again for this"
+
+
 class CertUnknown(GatewayError):
     code, status, title = "CERT_UNKNOWN", 401, "The client certificate belongs to no participant"
 

@@ -18,10 +18,11 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from gateway.core.model import Certificate
-from gateway.settings import TlsListener
+from gateway.settings import ServerTlsListener, TlsListener
 
 # RFC 7525 §4.2: forward secrecy and AEAD; these four and no others when 1.2 is allowed.
 TLS12_SUITES = (
@@ -39,11 +40,10 @@ class TlsMaterialError(Exception):
     """A certificate, key, authority bundle or revocation list cannot be used; the text names the file and says why."""
 
 
-def server_context(settings: TlsListener) -> ssl.SSLContext:
-    """A context that demands a client certificate of the listener's authorities and never resumes a session.
-
-    Resumption would outlive the removal of an authority: a resumed session is not verified again. Raises
-    TlsMaterialError.
+def server_context(settings: ServerTlsListener, *, self_signed: Iterable[x509.Certificate] = ()) -> ssl.SSLContext:
+    """A context that never resumes a session: resumption would outlive the removal of an authority, since a resumed
+    session is not verified again. A `TlsListener` demands a client certificate of its authorities, or one of
+    `self_signed` (RFC 8705 §2.2). Raises TlsMaterialError.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
@@ -54,9 +54,31 @@ def server_context(settings: TlsListener) -> ssl.SSLContext:
         context.set_ciphers(TLS12_SUITES)
         context.options |= ssl.OP_CIPHER_SERVER_PREFERENCE
         _forget_sessions(context)
-    context.verify_mode = ssl.CERT_REQUIRED
-    _load(context, settings.certificate_file, settings.key_file, settings.client_ca_file)
+    _load_own(context, settings.certificate_file, settings.key_file)
+    if isinstance(settings, TlsListener):
+        context.verify_mode = ssl.CERT_REQUIRED
+        _load_authorities(context, settings.client_ca_file)
+        for certificate in self_signed:
+            context.load_verify_locations(cadata=certificate.public_bytes(Encoding.DER))
     return context
+
+
+def self_signed_certificates(file: Path) -> list[x509.Certificate]:
+    """The client certificates of a PEM file that are trusted by themselves. Raises TlsMaterialError.
+
+    Each becomes an authority of the listener, so one that could issue others would let its holder become anybody: only
+    certificates that say they are no authority are taken.
+    """
+    found = _authorities(file)
+    for certificate in found:
+        try:
+            certificate.verify_directly_issued_by(certificate)
+            constraints = certificate.extensions.get_extension_for_class(x509.BasicConstraints).value
+        except (x509.ExtensionNotFound, ValueError, TypeError, InvalidSignature) as error:
+            raise TlsMaterialError(f"{file}: not a self-signed certificate with basicConstraints CA:FALSE") from error
+        if constraints.ca:
+            raise TlsMaterialError(f"{file}: not a self-signed certificate with basicConstraints CA:FALSE")
+    return found
 
 
 def client_context(*, ca_file: Path, certificate_file: Path, key_file: Path) -> ssl.SSLContext:
@@ -64,7 +86,8 @@ def client_context(*, ca_file: Path, certificate_file: Path, key_file: Path) -> 
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     context.options |= ssl.OP_NO_COMPRESSION
-    _load(context, certificate_file, key_file, ca_file)
+    _load_own(context, certificate_file, key_file)
+    _load_authorities(context, ca_file)
     return context
 
 
@@ -125,7 +148,7 @@ class RevocationLists:
         return tuple(dict.fromkeys(file for file, due in self._next_updates if due < now))
 
 
-def _load(context: ssl.SSLContext, certificate_file: Path, key_file: Path, ca_file: Path) -> None:
+def _load_own(context: ssl.SSLContext, certificate_file: Path, key_file: Path) -> None:
     try:
         # An empty password keeps OpenSSL from asking for one on a terminal.
         context.load_cert_chain(certificate_file, key_file, password="")
@@ -133,6 +156,9 @@ def _load(context: ssl.SSLContext, certificate_file: Path, key_file: Path, ca_fi
         raise TlsMaterialError(
             f"{certificate_file} and {key_file}: not a readable PEM chain with its unencrypted PEM key"
         ) from error
+
+
+def _load_authorities(context: ssl.SSLContext, ca_file: Path) -> None:
     try:
         context.load_verify_locations(cafile=ca_file)
     except (OSError, ValueError) as error:

@@ -62,6 +62,20 @@ class FileSigner:
         return (signed + b"." + _base64url(r.to_bytes(32, "big") + s.to_bytes(32, "big"))).decode()
 
 
+    def public_jwk(self) -> dict[str, str]:
+        """The public key as others find it (RFC 7517)."""
+        point = self._key.public_key().public_numbers()
+        return {
+            "kty": "EC",
+            "crv": "P-256",
+            "x": _base64url(point.x.to_bytes(32, "big")).decode(),
+            "y": _base64url(point.y.to_bytes(32, "big")).decode(),
+            "kid": self.key_id,
+            "alg": "ES256",
+            "use": "sig",
+        }
+
+
 class AesGcmSealer:
     """See `ports.Sealer`. Sealed bytes are nonce, ciphertext and tag."""
 

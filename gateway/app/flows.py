@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from dataclasses import dataclass
 
 from adapters.keys.file import FileSigner, read_secret
 from adapters.limits.memory import MemoryRateLimits, MemoryReplays
+from gateway.app.authorization import Embedded, Shared, build_authorization
 from gateway.app.parts import Parts
+from gateway.core.pseudonym import pseudonym
 from gateway.exchange.admission import Admission
 from gateway.exchange.consents import Consents
 from gateway.exchange.data_requests import DataRequests
 from gateway.exchange.inbound import Inbound
+from gateway.exchange.liveness import Liveness
 from gateway.exchange.notices import Notices
 from gateway.exchange.pace import Pace
+from gateway.exchange.possession import Possession
 from gateway.exchange.proofs import Proofs
 from gateway.exchange.reliance import Reliance
 from gateway.exchange.statements import Signatory
+from gateway.exchange.step_up import StepUp
 from gateway.exchange.verification import Verifications
 from gateway.exchange.worker import Worker
+from gateway.oauth.dpop import Nonces
 from gateway.observe.verifications import Observed
 from gateway.profiles.cdi_v1 import CdiV1
 
@@ -35,12 +42,16 @@ class Flows:
     notices: Notices
     inbound: Inbound
     worker: Worker
+    step_up: StepUp
+    signatory: Signatory
+    embedded: Embedded | None
     codec: CdiV1
     idempotency_secret: bytes
 
 
-def build_flows(parts: Parts, tasks: asyncio.TaskGroup) -> Flows:
-    """`tasks` owns the verifications that run. Raises KeyFileRefused."""
+def build_flows(parts: Parts, tasks: asyncio.TaskGroup, stack: contextlib.AsyncExitStack) -> Flows:
+    """`tasks` owns the verifications that run, `stack` closes what is opened. Raises KeyFileRefused, ValueError,
+    OSError."""
     settings, store, audit, clock = parts.settings, parts.store, parts.audit, parts.clock
     pseudonym_key = read_secret(settings.secrets.pseudonym_key_file)
     codec = CdiV1(
@@ -49,6 +60,15 @@ def build_flows(parts: Parts, tasks: asyncio.TaskGroup) -> Flows:
         gateway_id=settings.deployment.participant_id,
         log_origin=settings.audit.origin,
     )
+    reports = FileSigner(settings.reports.signing_key_file, settings.reports.key_id)
+    shared = Shared(
+        limits=MemoryRateLimits(clock, keys_max=settings.rates.keys_max),
+        possession=Possession(nonces=Nonces(_derived(pseudonym_key, "dpop-nonce")), replays=parts.state, clock=clock),
+        liveness=Liveness(revocations=parts.state, clock=clock),
+        codec=codec,
+        reports=reports,
+        pseudonym_key=pseudonym_key,
+    )
     consents = Consents(
         store=store,
         audit=audit,
@@ -56,17 +76,21 @@ def build_flows(parts: Parts, tasks: asyncio.TaskGroup) -> Flows:
         roster=parts.roster,
         clock=clock,
         pseudonym_key=pseudonym_key,
+        liveness=shared.liveness,
     )
+    signatory = Signatory(signer=reports, payloads=codec)
     reliance = Reliance(exchanges=store, notices=store, clock=clock)
-    verifications = _verifications(parts, codec, reliance, tasks)
+    verifications = _verifications(parts, signatory, reliance, tasks)
     data_requests = DataRequests(
         store=store, audit=audit, recorder=parts.recorder, verifications=verifications, clock=clock
     )
     return Flows(
         admission=Admission(
             roster=parts.roster,
-            limits=MemoryRateLimits(clock, keys_max=settings.rates.keys_max),
+            limits=shared.limits,
             tokens=parts.tokens,
+            possession=shared.possession,
+            liveness=shared.liveness,
             clock=clock,
             default_rate=settings.rates.participant.rate(),
             route_rates={route: setting.rate() for route, setting in settings.rates.routes.items()},
@@ -80,9 +104,13 @@ def build_flows(parts: Parts, tasks: asyncio.TaskGroup) -> Flows:
         inbound=Inbound(
             reliance=reliance, audit=audit, replays=MemoryReplays(clock, ids_max=REPLAY_IDS_MAX), clock=clock
         ),
+        step_up=StepUp({one.document_type: one.max_age_seconds for one in settings.oauth.step_up}),
+        signatory=signatory,
+        embedded=build_authorization(parts, shared, stack),
         worker=Worker(
             verifications=verifications,
             consents=consents,
+            state=parts.state,
             recorder=parts.recorder,
             reliance=reliance,
             refusals=parts.refusals,
@@ -97,7 +125,12 @@ def build_flows(parts: Parts, tasks: asyncio.TaskGroup) -> Flows:
     )
 
 
-def _verifications(parts: Parts, codec: CdiV1, reliance: Reliance, tasks: asyncio.TaskGroup) -> Verifications:
+def _derived(key: bytes, use: str) -> bytes:
+    """Another key for another use."""
+    return bytes.fromhex(pseudonym(key, "derived-key", use))
+
+
+def _verifications(parts: Parts, signatory: Signatory, reliance: Reliance, tasks: asyncio.TaskGroup) -> Verifications:
     settings = parts.settings
     return Verifications(
         store=parts.store,
@@ -106,9 +139,7 @@ def _verifications(parts: Parts, codec: CdiV1, reliance: Reliance, tasks: asynci
         roster=parts.roster,
         reliance=reliance,
         clock=parts.clock,
-        signatory=Signatory(
-            signer=FileSigner(settings.reports.signing_key_file, settings.reports.key_id), payloads=codec
-        ),
+        signatory=signatory,
         pace=Pace(
             deadline=settings.exchange.deadline_seconds,
             retry_first=settings.exchange.retry_first_seconds,

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
+
+from cryptography import x509
+from cryptography.hazmat.primitives.hashes import SHA256
 
 import schemas
 from gateway.core.model import Certificate, Role
 from gateway.core.registry import Registry
 from gateway.core.verification import Trust
 from gateway.exchange.roster import View
+from gateway.oauth.client import Client, Clients
+from gateway.oauth.keys import parse_keys
 from gateway.profiles.dvp_v1.signature import KeySet, key_set
 from gateway.profiles.dvp_v1.trust import Anchors, issuer_key_known, issuer_signed
 from gateway.profiles.validation import Validators
 from gateway.settings import Codes, Participants, Settings
-from gateway.tls import RevocationLists
+from gateway.tls import RevocationLists, self_signed_certificates
 
 LEDGER_HEADERS_REMEMBERED_MAX = 4_096
 
@@ -40,7 +45,46 @@ def view(settings: Settings, participants: Participants, validators: Validators)
     def revoked(certificate: Certificate) -> bool:
         return any(item.revoked(certificate) for item in lists)
 
-    return View(registry=registry, revoked=revoked, trust=_trust(settings, registry, issuer_keys, validators))
+    return View(
+        registry=registry,
+        revoked=revoked,
+        trust=_trust(settings, registry, issuer_keys, validators),
+        clients=Clients(_clients(participants)),
+    )
+
+
+def self_signed(participants: Participants) -> list[x509.Certificate]:
+    """The certificates by which clients prove themselves without an authority. Raises TlsMaterialError."""
+    return [
+        certificate
+        for participant in participants.participants
+        for client in participant.clients
+        for file in client.certificate_files
+        for certificate in self_signed_certificates(file)
+    ]
+
+
+def _clients(participants: Participants) -> Iterator[Client]:
+    """Those that the embedded authorization server knows. Raises OSError, KeysInvalid, TlsMaterialError."""
+    for participant in participants.participants:
+        for client in participant.clients:
+            if client.authentication is None:
+                continue
+            certificates = [one for file in client.certificate_files for one in self_signed_certificates(file)]
+            yield Client(
+                client_id=client.id,
+                participant_id=participant.id,
+                name=participant.name,
+                role=participant.role,
+                authentication=client.authentication,
+                subject=client.subject,
+                certificates=frozenset(one.fingerprint(SHA256()).hex() for one in certificates),
+                keys=parse_keys(client.jwks_file.read_bytes()) if client.jwks_file is not None else None,
+                redirect_uris=client.redirect_uris,
+                scopes=frozenset(client.scopes),
+                signed_requests=client.signed_requests,
+                dpop=client.dpop,
+            )
 
 
 def stale_lists(settings: Settings, now: float) -> list[str]:

@@ -8,11 +8,14 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
+from gateway.app.authorization import resource_metadata
 from gateway.app.flows import Flows
+from gateway.app.identities import self_signed
 from gateway.app.parts import Parts
 from gateway.http.bank import BankApi, BankLimits
 from gateway.http.boundary import Boundary, InFlight
 from gateway.http.log import PublishedLog
+from gateway.http.oauth import BackChannel, GrantManagement, ResourceMetadata
 from gateway.http.ops import ops_application
 from gateway.http.partner import PartnerApi, Peer
 from gateway.http.server import ConnectionLimits, ListenerServer
@@ -24,13 +27,15 @@ from gateway.tls import server_context
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listeners:
     bank: ListenerServer
+    consent: ListenerServer | None
     partner: ListenerServer
     ops: ListenerServer
     log: ListenerServer | None
 
     @property
     def all(self) -> tuple[ListenerServer, ...]:
-        return self.bank, self.partner, self.ops, *((self.log,) if self.log else ())
+        optional = tuple(one for one in (self.consent, self.log) if one is not None)
+        return self.bank, self.partner, self.ops, *optional
 
 
 def build_listeners(
@@ -45,14 +50,20 @@ def build_listeners(
         ready={"serving": serving, "audit": parts.audit.healthy, "store": parts.store.healthy},
         started={"started": started},
     )
+    consent = settings.consent
     parts.metrics.set_certificates(
         {"bank": settings.bank.certificate_file, "partner": settings.partner.certificate_file}
+        | ({"consent": consent.certificate_file} if consent is not None else {})
         | {platform.id: platform.certificate_file for platform in settings.platforms}
     )
     return Listeners(
         bank=_listener(
-            parts, "bank", _application(parts, _bank(parts, flows), in_flight), server_context(settings.bank)
+            parts,
+            "bank",
+            _application(parts, _bank(parts, flows), in_flight),
+            server_context(settings.bank, self_signed=self_signed(parts.participants)),
         ),
+        consent=_consent(parts, flows, in_flight),
         partner=_listener(
             parts, "partner", _application(parts, _partner(parts, flows), in_flight), server_context(settings.partner)
         ),
@@ -70,7 +81,32 @@ def _log(parts: Parts) -> ListenerServer | None:
     return _listener(parts, "log", _application(parts, routes, InFlight(http.requests_max)), None, http)
 
 
+def _consent(parts: Parts, flows: Flows, in_flight: InFlight) -> ListenerServer | None:
+    settings, embedded = parts.settings.consent, flows.embedded
+    if settings is None or embedded is None:
+        return None
+    back_channel = BackChannel(embedded.back_channel, base_url=embedded.back_channel.issuer)
+    routes = [
+        *back_channel.routes(),
+        *back_channel.discovery(),
+        *embedded.consent.routes(),
+        *embedded.owner.routes(),
+    ]
+    return _listener(parts, "consent", _application(parts, routes, in_flight), server_context(settings), settings)
+
+
 def _bank(parts: Parts, flows: Flows) -> list[web.RouteDef]:
+    public_url, embedded = parts.settings.deployment.public_url, flows.embedded
+    resource = web.get("/.well-known/oauth-protected-resource", ResourceMetadata(resource_metadata(parts.settings)))
+    routes = [resource, *_bank_api(parts, flows)]
+    if embedded is not None:
+        back_channel = BackChannel(embedded.back_channel, base_url=public_url)
+        management = GrantManagement(admission=flows.admission, grants=embedded.grants, public_url=public_url)
+        routes += [*back_channel.routes(), *management.routes()]
+    return routes
+
+
+def _bank_api(parts: Parts, flows: Flows) -> list[web.RouteDef]:
     limits = parts.settings.limits
     return BankApi(
         admission=flows.admission,
@@ -79,6 +115,8 @@ def _bank(parts: Parts, flows: Flows) -> list[web.RouteDef]:
         data_requests=flows.data_requests,
         proofs=flows.proofs,
         notices=flows.notices,
+        signatory=flows.signatory,
+        step_up=flows.step_up,
         codec=flows.codec,
         limits=BankLimits(
             body_bytes_max=limits.body_bytes_max,

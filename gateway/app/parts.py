@@ -5,10 +5,13 @@ from __future__ import annotations
 import contextlib
 import ssl
 import uuid
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
+
+from adapters.issuers.local import LocalKeys
+from adapters.issuers.tokens import Tokens
 
 import schemas
 from adapters.clock import SystemClock
@@ -20,6 +23,8 @@ from adapters.platforms.dvp_http import DvpHttpPlatform
 from adapters.sql.audit import open_audit_log
 from adapters.sql.store import open_store
 from gateway.app.identities import view
+from gateway.app.introspecting import introspection
+from gateway.app.token_keys import published_keys
 from gateway.app.trail import Trail, open_trail
 from gateway.audit.record import Origin
 from gateway.core.pseudonym import pseudonym
@@ -28,7 +33,7 @@ from gateway.exchange.recording import Recorder
 from gateway.exchange.roster import Roster
 from gateway.observe.logs import Log
 from gateway.observe.metrics import Metrics
-from gateway.ports import AuditLog, Clock, Signer, Store
+from gateway.ports import AuditLog, AuthorizationStore, Clock, Sealer, Signer, Store
 from gateway.profiles.dvp_v1.signature import key_set
 from gateway.profiles.validation import Validators
 from gateway.settings import Issuer, Participants, PlatformSettings, Settings, config_hash
@@ -40,6 +45,7 @@ SOFTWARE = "cdi-dvp-gateway"
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
     settings: Settings
+    participants: Participants  # as read at the start
     log: Log
     clock: Clock
     metrics: Metrics
@@ -51,7 +57,9 @@ class Parts:
     refusals: Refusals
     signers: Mapping[str, Signer]  # of our messages, by platform id
     roster: Roster
-    tokens: JwtVerifier
+    tokens: Tokens
+    state: AuthorizationStore  # of the embedded authorization server, in the store's database
+    sealer: Sealer
 
 
 @contextlib.asynccontextmanager
@@ -98,6 +106,7 @@ async def open_parts(settings: Settings, participants: Participants, log: Log) -
             stack.push_async_callback(platforms[item.id].close)
         yield Parts(
             settings=settings,
+            participants=participants,
             log=log,
             clock=clock,
             metrics=metrics,
@@ -110,6 +119,8 @@ async def open_parts(settings: Settings, participants: Participants, log: Log) -
             signers=signers,
             roster=Roster(view(settings, participants, validators), platforms),
             tokens=_tokens(settings, clock, stack),
+            state=store.authorization,
+            sealer=sealer,
         )
 
 
@@ -154,32 +165,59 @@ def _platform(
     )
 
 
-def _tokens(settings: Settings, clock: Clock, stack: contextlib.AsyncExitStack) -> JwtVerifier:
+def _tokens(settings: Settings, clock: Clock, stack: contextlib.AsyncExitStack) -> Tokens:
     oauth = settings.oauth
-    trusted = []
+    trusted, opaque = [], []
+    if oauth.server is not None:
+        # Its own keys need no call and grow no older: what is published comes from the files of this process.
+        own = LocalKeys(published_keys(oauth.server))
+        trusted.append(_trusted(oauth.server.issuer, own, clock, algorithms=("ES256",)))
     for issuer in oauth.issuers:
         source = _keys_of(issuer)
         stack.push_async_callback(source.aclose)
         trusted.append(
-            TrustedIssuer(
-                issuer=issuer.issuer,
-                keys=IssuerKeys(
-                    source.fetch,
-                    clock=clock,
-                    refresh_seconds=issuer.refresh_seconds,
-                    stale_seconds_max=issuer.stale_seconds_max,
-                ),
-                algorithms=frozenset(issuer.algorithms),
-                approves_consents=issuer.approves_consents,
+            _trusted(
+                issuer.issuer,
+                source,
+                clock,
+                algorithms=issuer.algorithms,
+                approves=issuer.approves_consents,
+                refresh_seconds=issuer.refresh_seconds,
+                stale_seconds_max=issuer.stale_seconds_max,
             )
         )
-    return JwtVerifier(
+        if issuer.introspection is not None:
+            verifier = introspection(issuer, issuer.introspection, resource=oauth.resource, clock=clock)
+            stack.push_async_callback(verifier.aclose)
+            opaque.append(verifier)
+    jwts = JwtVerifier(
         trusted,
         resource=oauth.resource,
         clock=clock,
         skew_seconds=oauth.clock_skew_seconds,
         lifetime_seconds_max=oauth.lifetime_seconds_max,
         cache_max=oauth.token_cache_max,
+    )
+    return Tokens(jwts, opaque)
+
+
+def _trusted(
+    issuer: str,
+    source: KeyFile | Discovery | LocalKeys,
+    clock: Clock,
+    *,
+    algorithms: Sequence[str],
+    approves: bool = False,
+    refresh_seconds: float = 3_600,
+    stale_seconds_max: float = 86_400,
+) -> TrustedIssuer:
+    return TrustedIssuer(
+        issuer=issuer,
+        keys=IssuerKeys(
+            source.fetch, clock=clock, refresh_seconds=refresh_seconds, stale_seconds_max=stale_seconds_max
+        ),
+        algorithms=frozenset(algorithms),
+        approves_consents=approves,
     )
 
 

@@ -15,15 +15,16 @@ import uvloop
 from adapters.sql import migrations
 from adapters.sql.audit import AuditLogDamaged
 from gateway.app.flows import Flows, build_flows
-from gateway.app.identities import published_codes, stale_lists, view
+from gateway.app.identities import published_codes, self_signed, stale_lists, view
 from gateway.app.listeners import Listeners, build_listeners
 from gateway.app.parts import Parts, open_parts
 from gateway.errors import GatewayError
 from gateway.exchange.recording import record
 from gateway.followers.history import HistoryRefused
 from gateway.followers.tiling import EntriesDamaged
+from gateway.http.server import ListenerServer
 from gateway.observe import logs
-from gateway.settings import Participants, Settings, load, load_participants
+from gateway.settings import Participants, ServerTlsListener, Settings, load, load_participants
 from gateway.tls import TlsMaterialError, server_context
 
 WATCH_SECONDS = 1.0
@@ -82,8 +83,8 @@ class Service:
         return self.exit_code
 
     async def _serve(self, parts: Parts) -> None:
-        async with asyncio.TaskGroup() as tasks:
-            flows = build_flows(parts, tasks)
+        async with contextlib.AsyncExitStack() as stack, asyncio.TaskGroup() as tasks:
+            flows = build_flows(parts, tasks, stack)
             listeners = build_listeners(
                 parts,
                 flows,
@@ -166,8 +167,13 @@ class Service:
             fresh = view(self.settings, participants, parts.validators)
             # With the other files: one that breaks while this waits below must not end the process.
             stale = stale_lists(self.settings, parts.clock.now())
-            tls = ((listeners.bank, self.settings.bank), (listeners.partner, self.settings.partner))
+            tls: list[tuple[ListenerServer, ServerTlsListener]] = [(listeners.partner, self.settings.partner)]
+            if listeners.consent is not None and self.settings.consent is not None:
+                tls.append((listeners.consent, self.settings.consent))
             contexts = [(listener, server_context(settings)) for listener, settings in tls]
+            bank = server_context(self.settings.bank, self_signed=self_signed(participants))
+            tls.append((listeners.bank, self.settings.bank))
+            contexts.append((listeners.bank, bank))
             parts.metrics.set_certificates({listener.name: settings.certificate_file for listener, settings in tls})
         except Exception as error:  # whatever is wrong with the new files, the old ones stay
             self.log.failure("reload.refused", error)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from gateway.core.canonical import canonical_sha256
-from gateway.core.model import Consent, ConsentStatus, DataScope, Document, Exchange, Participant, Role
+from gateway.core.lifecycle import CONSENT, step
+from gateway.core.model import Approval, Consent, ConsentStatus, DataScope, Document, Exchange, Participant, Role
 from gateway.errors import (
     ConsentConsumed,
     ConsentExpired,
@@ -25,6 +26,8 @@ INVALID_EXPIRE_TIME = "ConsentRejectReasonInvalidExpireTime"
 INVALID_SCOPE = "ConsentRejectReasonInvalidScope"
 INVALID_PURPOSE = "ConsentRejectReasonInvalidPurpose"
 INVALID_HASH_KEY = "ConsentRejectReasonInvalidHashKey"
+INVALID_SIGNATURE = "ConsentRejectReasonInvalidSignature"  # a wrong Auth Code, which stands for the owner's signature
+OTHERS = "ConsentRejectReasonOthers"  # the owner said no
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +94,25 @@ def approval(consent: Consent, grant: Grant) -> bool:
         and grant.purpose == consent.purpose
         and grant.expire_time == consent.expire_time
     )
+
+
+def approved(consent: Consent, approval: Approval, *, now: int) -> Consent:
+    """The submitted consent after its owner said yes. Raises StateConflict, and ConsentExpired when it is too late."""
+    if consent.expire_time <= now:
+        raise ConsentExpired()
+    status = step(CONSENT, consent.status, ConsentStatus.VALID)
+    return replace(consent, status=status, approval=approval, updated_at=now)
+
+
+def declined(consent: Consent, *, now: int) -> Consent:
+    """The submitted consent after its owner said no. Raises StateConflict."""
+    status = step(CONSENT, consent.status, ConsentStatus.REJECTED)
+    return replace(consent, status=status, reject_code=OTHERS, updated_at=now)
+
+
+def revoked(consent: Consent, *, now: int) -> Consent:
+    """The consent after it was taken back. Raises StateConflict when it has ended before."""
+    return replace(consent, status=step(CONSENT, consent.status, ConsentStatus.REVOKED), updated_at=now)
 
 
 def refusal(consent: Consent, *, now: int) -> GatewayError | None:

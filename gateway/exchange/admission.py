@@ -6,8 +6,8 @@ The certificate is judged on every request: a handshake proves who came, not tha
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from gateway.core.consent import Grant
 from gateway.core.model import Certificate, Direction, Participant, Rate, Role
@@ -21,9 +21,13 @@ from gateway.errors import (
     ParticipantSuspended,
     RateLimited,
     TokenMissing,
+    TokenNotBound,
 )
+from gateway.exchange.liveness import Liveness
+from gateway.exchange.possession import Possession, Shown
 from gateway.exchange.roster import Roster
 from gateway.oauth import scopes
+from gateway.oauth.refusal import OAuthRefusal
 from gateway.ports import AccessToken, Clock, RateLimits, TokenVerifier, TraceContext
 
 _REFUSAL_KINDS_MAX = 4_096
@@ -37,6 +41,15 @@ class Arrival:
     route: str  # method and route template, never the raw path
     interaction: str
     trace: TraceContext
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credentials:
+    """What the Authorization field holds, unchecked. `dpop`: its scheme. `shown`: the DPoP proof beside it, if any."""
+
+    token: str = field(repr=False)
+    dpop: bool = False
+    shown: Shown | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +107,8 @@ class Admission:
         roster: Roster,
         limits: RateLimits,
         tokens: TokenVerifier,
+        possession: Possession,
+        liveness: Liveness,
         clock: Clock,
         default_rate: Rate,
         route_rates: Mapping[str, Rate],
@@ -102,18 +117,20 @@ class Admission:
         self._roster = roster
         self._limits = limits
         self._tokens = tokens
+        self._possession = possession
+        self._liveness = liveness
         self._clock = clock
         self._default_rate = default_rate
         self._route_rates = route_rates
         self._refusals = refusals
 
-    async def admit(self, arrival: Arrival, role: Role) -> Admitted:
+    async def admit(self, arrival: Arrival, *roles: Role) -> Admitted:
         """The cheap refusals: registry, validity, revocation, status, role, rate."""
         now = self._clock.now()
         participant: Participant | None = None
         try:
             certificate, participant = self._known(arrival.certificate, now)
-            self._welcome(participant, role)
+            self._welcome(participant, roles)
             allowances = await self._within_rate(participant, arrival.route)
         except GatewayError as refused:
             self._refusals.count(participant.participant_id if participant else "UNKNOWN", refused.code)
@@ -127,14 +144,16 @@ class Admission:
             allowances=allowances,
         )
 
-    async def authorise(self, admitted: Admitted, bearer: str | None, *any_scope: str) -> Caller:
-        """The token's refusals: missing, invalid, bound to another certificate or client, without the scope."""
+    async def authorise(self, admitted: Admitted, credentials: Credentials | None, *any_scope: str) -> Caller:
+        """The token's refusals: missing, invalid, in other hands than it was issued to, revoked, without the scope."""
         try:
-            if bearer is None:
+            if credentials is None:
                 raise TokenMissing()
-            token = await self._tokens.verify(bearer)
-            # RFC 8705 §3: on every request, cached token or not.
-            scopes.bound(token, admitted.certificate, admitted.participant)
+            token = await self._tokens.verify(credentials.token)
+            # RFC 8705 §3, RFC 9449 §7: on every request, cached token or not.
+            proven = await self._proven_key(token, credentials)
+            scopes.bound(token, admitted.certificate, admitted.participant, proven)
+            await self._liveness.check(token)
             scopes.require(token, *any_scope)
         except GatewayError as refused:
             self._refusals.count(admitted.participant.participant_id, refused.code)
@@ -148,6 +167,23 @@ class Admission:
             token=token,
         )
 
+    async def _proven_key(self, token: AccessToken, credentials: Credentials) -> str | None:
+        """The DPoP key, for a token that is bound to one. The scheme must fit the binding (RFC 9449 §7.2)."""
+        if credentials.dpop is not (token.jkt is not None):
+            raise TokenNotBound(private="scheme")
+        if token.jkt is None:
+            return None
+        challenge = 'DPoP algs="ES256 PS256 EdDSA"'
+        if credentials.shown is None:
+            raise TokenNotBound(private="no_proof", headers={"WWW-Authenticate": challenge})
+        try:
+            return await self._possession.key_of(credentials.shown, access_token=credentials.token)
+        except OAuthRefusal as refused:
+            challenge = f'DPoP error="{refused.code}", algs="ES256 PS256 EdDSA"'  # RFC 9449 §7.1, §9
+            raise TokenNotBound(
+                private=refused.reason, headers={"WWW-Authenticate": challenge, **refused.headers}
+            ) from refused
+
     def _known(self, certificate: Certificate | None, now: float) -> tuple[Certificate, Participant]:
         view = self._roster.view
         participant = view.registry.by_certificate(certificate) if certificate is not None else None
@@ -160,12 +196,12 @@ class Admission:
         return certificate, participant
 
     @staticmethod
-    def _welcome(participant: Participant, role: Role) -> None:
+    def _welcome(participant: Participant, roles: Sequence[Role]) -> None:
         if not participant.active:
             raise ParticipantSuspended()
-        if participant.role is not role:
+        if participant.role not in roles:
             raise DirectionNotPermitted()
-        if role is Role.BANK and Direction.SOUTHBOUND not in participant.directions:
+        if participant.role is Role.BANK and Direction.SOUTHBOUND not in participant.directions:
             raise DirectionNotPermitted("The participant may not ask southbound")
 
     async def _within_rate(self, participant: Participant, route: str) -> tuple[Allowance, ...]:

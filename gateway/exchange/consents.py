@@ -1,4 +1,7 @@
-"""The flow of consents: submit, approve by a token, read, revoke, expire. A private part comes in and never stays."""
+"""A bank's consents: submit, read, revoke, expire. A private part comes in and never stays.
+
+Approval comes by an external issuer's token here, by an Auth Code with the submission, or by the owner (`owned`).
+"""
 
 from __future__ import annotations
 
@@ -10,12 +13,15 @@ from typing import Any, Protocol
 from gateway.audit.record import Record
 from gateway.core import consent as rules
 from gateway.core import lifecycle
-from gateway.core.model import Consent, ConsentStatus, DataScope
+from gateway.core.model import Approval, Consent, ConsentStatus, DataScope
 from gateway.core.pseudonym import pseudonym
 from gateway.errors import AuditUnavailable, NotFound, SchemaInvalid, Violation
 from gateway.exchange.admission import Caller
+from gateway.exchange.liveness import Liveness
 from gateway.exchange.recording import Recorder, actor, record
 from gateway.exchange.roster import Roster
+from gateway.oauth.authcode import as_code
+from gateway.oauth.grant import AuthCode
 from gateway.ports import AuditLog, Clock, ConsentStep, ConsentStore, Idempotency, NewNotice
 
 _EXPIRY_BATCH = 200
@@ -68,6 +74,7 @@ class Consents:
         roster: Roster,
         clock: Clock,
         pseudonym_key: bytes,
+        liveness: Liveness,
     ) -> None:
         self._store = store
         self._audit = audit
@@ -75,6 +82,7 @@ class Consents:
         self._roster = roster
         self._clock = clock
         self._key = pseudonym_key
+        self._liveness = liveness
 
     async def submit(
         self, caller: Caller, submission: Submission, idempotency: Idempotency
@@ -89,6 +97,7 @@ class Consents:
                 violations=(Violation("/dataProviderId", "participant", "names no participant of this gateway"),)
             )
         private, made = self._with_secret(submission.private, idempotency)
+        code = as_code(str(private.get("purposePrivate", "")))
         now = int(caller.now)
         submitted = Consent(
             consent_id=str(uuid.uuid4()),
@@ -110,19 +119,33 @@ class Consents:
         reason = rules.rejection(submitted, caller.participant, provider, now=now)
         if submission.hash_key is not None and submission.hash_key != submitted.hash_key:
             reason = rules.INVALID_HASH_KEY
-        step = ConsentStep(consent=submitted, records=(self._record(caller, submitted),))
-        if reason is not None:
+
+        def decide(approval: AuthCode | None) -> ConsentStep:
+            step = ConsentStep(consent=submitted, records=(self._record(caller, submitted),))
+            if reason is None and code is None:
+                return step
+            if reason is None and approval is not None and approval.covers(submitted, now=caller.now):
+                valid = rules.approved(submitted, Approval.AUTH_CODE, now=now)
+                return self._next(step, caller, valid, spends=approval.code_hash)
+            # A code stands for the owner's signature: one that is wrong is not passed over in silence.
             status = lifecycle.step(lifecycle.CONSENT, submitted.status, ConsentStatus.REJECTED)
-            rejected = replace(submitted, status=status, reject_code=reason)
-            step = ConsentStep(
-                consent=rejected,
-                records=(*step.records, self._record(caller, rejected)),
-                notices=(notice(rejected, now),),
+            return self._next(
+                step, caller, replace(submitted, status=status, reject_code=reason or rules.INVALID_SIGNATURE)
             )
+
         self._require_audit()
-        consent = await self._store.submit(step, idempotency)
+        code_hash = auth_code_hash(self._key, code) if code is not None else None
+        consent = await self._store.submit(decide, idempotency, auth_code=code_hash)
         await self._recorder.flush()
         return consent, made
+
+    def _next(self, step: ConsentStep, caller: Caller, consent: Consent, *, spends: str | None = None) -> ConsentStep:
+        return ConsentStep(
+            consent=consent,
+            records=(*step.records, self._record(caller, consent)),
+            notices=(notice(consent, consent.updated_at),),
+            spends=spends,
+        )
 
     async def read(self, caller: Caller, consent_id: str) -> Consent:
         """Own consent. An approving token counts here as it does with a data request: banks poll for `ConsentValid`."""
@@ -143,21 +166,24 @@ class Consents:
         return await self._store.consents(caller.participant.participant_id, status=status, after=after, limit=limit)
 
     async def revoke(self, caller: Caller, consent_id: str, reason: str) -> Consent:
-        """Ends the consent now. `reason` is a code. Raises StateConflict when it has ended before."""
-        await self._own(caller, consent_id)
+        """Ends the consent now, with its grants and tokens: by its bank, or by the source that it names. `reason` is a
+        code. Raises StateConflict when it has ended before."""
+        consent = await self._store.consent(consent_id)
+        if consent is None or caller.participant.participant_id not in {consent.consumer_id, consent.provider_id}:
+            raise NotFound()
         self._require_audit()
         now = int(self._clock.now())
 
         def decide(current: Consent) -> ConsentStep:
-            status = lifecycle.step(lifecycle.CONSENT, current.status, ConsentStatus.REVOKED)
-            revoked = replace(current, status=status, updated_at=now)
+            revoked = rules.revoked(current, now=now)
             return ConsentStep(
                 consent=revoked,
-                notices=(notice(revoked, now),),
+                notices=(notice(revoked, now, reason),),
                 records=(self._record(caller, revoked, reason),),
             )
 
         consent = await self._store.change_consent(consent_id, decide)
+        self._liveness.look_again()
         await self._recorder.flush()
         return consent
 
@@ -216,9 +242,13 @@ def validated(current: Consent, grant: rules.Grant, caller: Caller, *, now: floa
         or not rules.approval(current, grant)
     ):
         return None
-    status = lifecycle.step(lifecycle.CONSENT, current.status, ConsentStatus.VALID)
-    valid = replace(current, status=status, updated_at=int(now))
+    valid = rules.approved(current, Approval.ISSUER, now=int(now))
     return ConsentStep(consent=valid, notices=(notice(valid, int(now)),), records=(consent_record(caller, valid),))
+
+
+def auth_code_hash(key: bytes, code: str) -> str:
+    """What is kept of an Auth Code. `key`: of the pseudonyms."""
+    return pseudonym(key, "auth-code", code)
 
 
 def consent_record(caller: Caller, consent: Consent, reason: str | None = None) -> Record:
@@ -233,12 +263,12 @@ def consent_record(caller: Caller, consent: Consent, reason: str | None = None) 
     )
 
 
-def notice(consent: Consent, now: int) -> NewNotice:
-    """What the bank is told of a consent's new status."""
+def notice(consent: Consent, now: int, reason: str | None = None) -> NewNotice:
+    """What the bank is told of a consent's new status. `reason`: a code."""
     return NewNotice(
         participant_id=consent.consumer_id,
         type=NOTICE_OF[consent.status],
         time=now,
         consent_id=consent.consent_id,
-        detail=consent.reject_code,
+        detail=reason or consent.reject_code,
     )

@@ -32,6 +32,10 @@ class Notices:
                 async with asyncio.timeout(min(left, self._look)):
                     await self._ending.wait()
 
+    def now(self) -> float:
+        """When they are read, for what is signed of them."""
+        return self._clock.now()
+
     def end(self) -> None:
         """The process ends: who waits, or comes to wait, gets what there is instead of a cut connection."""
         self._ending.set()

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from gateway.core.model import Certificate
 from gateway.core.registry import Registry
 from gateway.core.verification import Trust
+from gateway.oauth.client import Clients
 from gateway.ports import Platform
 
 
@@ -18,6 +19,7 @@ class View:
     registry: Registry
     revoked: Callable[[Certificate], bool]
     trust: Mapping[str, Trust]  # by platform id
+    clients: Clients = field(default_factory=Clients)  # of the embedded authorization server
 
 
 class Roster:

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from gateway.audit.record import Record
 from gateway.core.consent import Consented
-from gateway.core.model import Consent, Direction, Exchange, Logged, Receipt, Report, Verdict
+from gateway.core.model import Consent, Direction, Exchange, Logged, Notice, Receipt, Report, Verdict
 from gateway.exchange.recording import record
 from gateway.exchange.steps import asker
 from gateway.ports import Position, Signer
@@ -16,6 +16,7 @@ from gateway.ports import Position, Signer
 REPORT_NAME = "verification-report.jws"
 REPORT_TYPE = "cdi-report+jws"
 RECEIPT_TYPE = "cdi-receipt+jwt"
+EVENT_TYPE = "secevent+jwt"  # RFC 8417 §2.3
 
 
 class Payloads(Protocol):
@@ -25,6 +26,7 @@ class Payloads(Protocol):
     def receipt_payload(
         self, exchange: Exchange, consent: Consent, verdict: Verdict, logged: Logged, now: float
     ) -> bytes: ...
+    def consent_event_payload(self, notice: Notice, now: float) -> bytes | None: ...
 
 
 def intended(exchange: Exchange, consented: Consented, now: float) -> Record:
@@ -69,6 +71,11 @@ class Signatory:
         logged = Logged(record_id=recorded.record_id, index=at.index, leaf_hash=at.leaf_hash)
         payload = self.payloads.receipt_payload(exchange, consent, verdict, logged, now)
         return Receipt(jws=self.signer.sign_jws({"typ": RECEIPT_TYPE}, payload), logged=logged)
+
+    def event(self, notice: Notice, now: float) -> str | None:
+        """The signed form of a notice about a consent's status; None for other notices."""
+        payload = self.payloads.consent_event_payload(notice, now)
+        return self.signer.sign_jws({"typ": EVENT_TYPE}, payload) if payload is not None else None
 
 
 def _subject(exchange: Exchange, consented: Consented) -> dict[str, Any]:

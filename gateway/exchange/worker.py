@@ -16,9 +16,11 @@ from gateway.exchange.recording import Recorder, record
 from gateway.exchange.reliance import Reliance
 from gateway.exchange.verification import Verifications
 from gateway.pausing import pause
-from gateway.ports import AuditLog, Clock
+from gateway.ports import AuditLog, AuthorizationStore, Clock
 
 REFUSALS_INTERVAL_SECONDS = 60.0
+SWEEP_INTERVAL_SECONDS = 10.0
+SWEEP_ROWS = 500
 
 
 class Worker:
@@ -27,6 +29,7 @@ class Worker:
         *,
         verifications: Verifications,
         consents: Consents,
+        state: AuthorizationStore,
         recorder: Recorder,
         reliance: Reliance,
         refusals: Refusals,
@@ -38,6 +41,7 @@ class Worker:
     ) -> None:
         self._verifications = verifications
         self._consents = consents
+        self._state = state
         self._recorder = recorder
         self._reliance = reliance
         self._refusals = refusals
@@ -47,6 +51,7 @@ class Worker:
         self._batch = batch_max
         self._failed = failed
         self._counted_at = clock.monotonic()
+        self._swept_at = clock.monotonic()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Rounds until `stop`. Returns after the round that is under way."""
@@ -61,12 +66,26 @@ class Worker:
 
     async def round(self) -> int:
         """One look at everything; the number of exchanges that were taken."""
-        for chore in (self._recorder.flush, self._consents.expire_due, self._reliance.tell_owed, self._count_refusals):
+        chores = (
+            self._recorder.flush,
+            self._consents.expire_due,
+            self._reliance.tell_owed,
+            self._count_refusals,
+            self._sweep,
+        )
+        for chore in chores:
             try:
                 await chore()
             except Exception as error:  # what one chore cannot do must not keep the others from theirs
                 self._failed(error)
         return await self._verifications.resume_due(self._batch)
+
+    async def _sweep(self) -> None:
+        """What the authorization server has no use for any more. Full batches follow each other round by round."""
+        if self._clock.monotonic() - self._swept_at >= SWEEP_INTERVAL_SECONDS:
+            swept = await self._state.sweep(now=self._clock.now(), limit=SWEEP_ROWS)
+            if swept < SWEEP_ROWS:
+                self._swept_at = self._clock.monotonic()
 
     async def _count_refusals(self) -> None:
         if self._clock.monotonic() - self._counted_at >= REFUSALS_INTERVAL_SECONDS:

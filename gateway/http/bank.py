@@ -20,6 +20,8 @@ from gateway.exchange.data_requests import DataRequests
 from gateway.exchange.idempotency import idempotency
 from gateway.exchange.notices import Notices
 from gateway.exchange.proofs import Pending, Proofs
+from gateway.exchange.statements import Signatory
+from gateway.exchange.step_up import StepUp
 from gateway.exchange.verification import Verifications
 from gateway.http import fields
 from gateway.http.bodies import JSON, OCTETS, chunks, read_body, require_media_type
@@ -57,6 +59,8 @@ class BankApi:
     data_requests: DataRequests
     proofs: Proofs
     notices: Notices
+    signatory: Signatory
+    step_up: StepUp
     codec: CdiV1
     limits: BankLimits
     public_url: str
@@ -114,7 +118,7 @@ class BankApi:
         return _json(self.codec.render_consent(await self.consents.read(caller, _id(request, "consentId"))))
 
     async def revoke_consent(self, request: web.Request) -> web.Response:
-        caller = await self._caller(request, scopes.CONSENTS)
+        caller = await self._caller(request, scopes.CONSENTS, roles=(Role.BANK, Role.SOURCE))
         reason = self.codec.parse_revocation(await self._json(request))
         return _json(self.codec.render_consent(await self.consents.revoke(caller, _id(request, "consentId"), reason)))
 
@@ -128,7 +132,7 @@ class BankApi:
         until = _now() + preferences.wait_seconds
         exchange = await self.verifications.ask(
             caller,
-            self.codec.parse_data_request(body),
+            self._recent(caller, self.codec.parse_data_request(body)),
             idempotency(self.idempotency_secret, caller.participant.participant_id, "data-requests", key, body),
             wait_seconds=preferences.wait_seconds,
         )
@@ -158,7 +162,8 @@ class BankApi:
             try:
                 async with together:
                     left = max(until - _now(), 0.0)
-                    return await self.verifications.ask(caller, item, identity, wait_seconds=left, patient=True)
+                    asked = self._recent(caller, item)
+                    return await self.verifications.ask(caller, asked, identity, wait_seconds=left, patient=True)
             except GatewayError as refused:
                 return refused
 
@@ -242,7 +247,13 @@ class BankApi:
             limit=self._limit(query),
             wait_seconds=min(float(wait), self.limits.wait_seconds_max),
         )
-        return _json(self.codec.render_notices(found, found[-1].sequence if found else after))
+        now = self.notices.now()
+        told = [(notice, self.signatory.event(notice, now)) for notice in found]
+        return _json(self.codec.render_notices(told, found[-1].sequence if found else after))
+
+    def _recent(self, caller: Caller, request: DataRequest) -> DataRequest:
+        self.step_up.require(caller.token, request.scope.document_type, now=caller.now)
+        return request
 
     # --- shared --------------------------------------------------------------------------------------------
 
@@ -260,7 +271,7 @@ class BankApi:
     def _location(self, exchange: Exchange, below: str = "") -> dict[str, str]:
         return {"Location": f"{self.public_url}{_DATA_REQUESTS}/{exchange.exchange_id}{below}"}
 
-    async def _caller(self, request: web.Request, *any_scope: str) -> Caller:
+    async def _caller(self, request: web.Request, *any_scope: str, roles: tuple[Role, ...] = (Role.BANK,)) -> Caller:
         """Everything that is checked before the body is read."""
         arrival = Arrival(
             certificate=peer_certificate(request.transport),
@@ -268,9 +279,12 @@ class BankApi:
             interaction=request[INTERACTION],
             trace=request[TRACE],
         )
-        admitted = await self.admission.admit(arrival, Role.BANK)
+        admitted = await self.admission.admit(arrival, *roles)
         request[RESPONSE_FIELDS] = rate_fields(admitted.allowances)
-        return await self.admission.authorise(admitted, fields.bearer(request.headers), *any_scope)
+        credentials = fields.credentials(
+            request.headers, method=request.method, url=self.public_url + request.rel_url.raw_path
+        )
+        return await self.admission.authorise(admitted, credentials, *any_scope)
 
     async def _json(self, request: web.Request, bytes_max: int | None = None) -> bytes:
         require_media_type(request, JSON)

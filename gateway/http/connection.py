@@ -18,7 +18,7 @@ from aiohttp.http_exceptions import BadHttpMessage, LineTooLong
 from gateway.core.model import Certificate
 from gateway.errors import GatewayError, Internal, SchemaInvalid, TooLarge
 from gateway.http import problems
-from gateway.settings import Limits, Listener, TlsListener
+from gateway.settings import Limits, Listener, ServerTlsListener
 from gateway.tls import peer_certificate
 
 SERVER_FIELD = "cdi-gateway"
@@ -40,7 +40,7 @@ class ConnectionLimits:
 
     @classmethod
     def of(cls, listener: Listener, limits: Limits) -> ConnectionLimits:
-        if not isinstance(listener, TlsListener):
+        if not isinstance(listener, ServerTlsListener):
             return cls(write_timeout_seconds=limits.body_timeout_seconds)
         return cls(
             connections_max=listener.connections_max,

@@ -11,8 +11,10 @@ from typing import TypeVar
 from multidict import MultiMapping
 
 from gateway.errors import IdempotencyKeyMissing, SchemaInvalid, TokenInvalid, Violation
+from gateway.exchange.admission import Credentials
+from gateway.exchange.possession import Shown
 
-_BEARER = re.compile(r"[Bb][Ee][Aa][Rr][Ee][Rr] +([A-Za-z0-9\-._~+/]+=*)")  # RFC 6750 §2.1
+_CREDENTIALS = re.compile(r"(bearer|dpop) +([A-Za-z0-9\-._~+/]+=*)", re.IGNORECASE)  # RFC 6750 §2.1, RFC 9449 §7.1
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 _WAIT = re.compile(r"[0-9]{1,6}")
 # RFC 7240 §2: token [= word] *(; [token [= word]]). Each blank belongs to one place only: linear in any input.
@@ -27,15 +29,23 @@ _NUMBER = re.compile(r"[0-9]{1,15}")
 Status = TypeVar("Status", bound=Enum)
 
 
-def bearer(headers: MultiMapping[str]) -> str | None:
-    """The access token of the Authorization field, None without the field. Raises TokenInvalid for another scheme."""
+def credentials(headers: MultiMapping[str], *, method: str, url: str) -> Credentials | None:
+    """The access token of the Authorization field and the DPoP proof beside it, None without the field.
+
+    `url`: of this resource, without query, as clients know it. Raises TokenInvalid for another scheme.
+    """
     value = headers.get("Authorization")
     if value is None:
         return None
-    matched = _BEARER.fullmatch(value)
+    matched = _CREDENTIALS.fullmatch(value)
     if matched is None:
         raise TokenInvalid(private="scheme")
-    return matched[1]
+    proof = headers.get("DPoP")
+    return Credentials(
+        token=matched[2],
+        dpop=matched[1].lower() == "dpop",
+        shown=Shown(proof=proof, method=method, url=url) if proof is not None else None,
+    )
 
 
 def idempotency_key(headers: MultiMapping[str]) -> str:

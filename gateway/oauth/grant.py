@@ -6,8 +6,11 @@ Codes, refresh tokens, handles and session ids are secrets of 256 bits: what is 
 
 from __future__ import annotations
 
+import hmac
 from dataclasses import dataclass
 from enum import StrEnum
+
+from gateway.core.model import Consent
 
 
 class Ended(StrEnum):
@@ -112,3 +115,13 @@ class AuthCode:
     document_type: str
     expires_at: float
     spent_at: float | None = None
+
+    def covers(self, consent: Consent, *, now: float) -> bool:
+        """Whether this code is its owner's yes to this consent, now."""
+        return (
+            self.spent_at is None
+            and self.expires_at > now
+            and hmac.compare_digest(self.subject, consent.subject)
+            and self.provider_id == consent.provider_id
+            and self.document_type == consent.scope.document_type
+        )

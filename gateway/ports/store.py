@@ -80,8 +80,8 @@ class ConsentStore(Protocol):
     async def submit(
         self, decide: SubmitDecision, idempotency: Idempotency, *, auth_code: str | None = None
     ) -> Consent:
-        """Insert what `decide` makes; or the consent that the same key and body made before, and nothing is decided then.
-        Raises IdempotencyConflict, and what `decide` raises.
+        """Insert what `decide` makes; or the consent that the same key and body made before, and nothing is decided
+        then. Raises IdempotencyConflict, and what `decide` raises.
 
         `auth_code`: hash of the code that was presented; `decide` gets its locked row, None where there is none. A code
         that the step `spends` is marked in the same transaction, so that it counts once."""

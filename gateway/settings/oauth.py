@@ -35,8 +35,6 @@ class Server(Section):
     """Life of a pushed authorization request: the time that a data owner has to decide."""
     refresh_tokens: bool = True
     """Give refresh tokens with consent tokens; they live as long as the consent."""
-    dpop_nonces: bool = True
-    """Demand a server-chosen nonce in every DPoP proof."""
     session_seconds: Annotated[int, Field(ge=60, le=43_200)] = 1_800
     """Time that a data owner stays signed in at the consent pages."""
     fresh_login_seconds: Annotated[int, Field(ge=30, le=43_200)] = 600
@@ -44,7 +42,7 @@ class Server(Section):
     auth_code_seconds: Annotated[int, Field(ge=60, le=3_600)] = 600
     """Life of an Auth Code."""
     auth_codes_per_hour_max: Annotated[int, Field(ge=1, le=1_000)] = 10
-    """Auth Codes that one data owner may obtain in an hour; also a bank's wrong ones in that time."""
+    """Auth Codes that one data owner may obtain in an hour."""
 
 
 class StepUp(Section):

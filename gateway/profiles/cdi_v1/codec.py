@@ -80,10 +80,25 @@ class CdiV1:
             "data-request-batch-result", {"results": [self._result(result, instance) for result in results]}
         )
 
-    def render_notices(self, notices: Sequence[Notice], following: int) -> bytes:
-        """`following`: the cursor to continue with, also when there is nothing new."""
-        body = {"notices": [rendering.notice(notice) for notice in notices], "next": following}
-        return self._render("notice-list", body)
+    def render_notices(self, notices: Sequence[tuple[Notice, str | None]], following: int) -> bytes:
+        """Each with its signed form, if it has one. `following`: the cursor to continue with, also when there is
+        nothing new."""
+        body = {"notices": [rendering.notice(notice, token) for notice, token in notices], "next": following}
+        return self._render("signed-notice-list", body)
+
+    def consent_event_payload(self, notice: Notice, now: float) -> bytes | None:
+        """The RFC 8785 bytes of what is signed of a notice; None for those that are not about a consent's status."""
+        if notice.type not in rendering.CONSENT_EVENTS:
+            return None
+        body = rendering.consent_event(notice, gateway_id=self._gateway_id, now=int(now))
+        self._validators.assert_valid("cdi/v1/consent-event", body)
+        return canonical(body)
+
+    def consent_receipt_payload(self, consent: Consent, now: float) -> bytes:
+        """The RFC 8785 bytes of a data owner's receipt, to be signed."""
+        body = rendering.consent_receipt(consent, gateway_id=self._gateway_id, now=int(now))
+        self._validators.assert_valid("cdi/v1/consent-receipt", body)
+        return canonical(body)
 
     def render_digests(self, size: int, digests: Sequence[Digest]) -> bytes:
         """`size` in bytes."""

@@ -10,6 +10,7 @@ from typing import Any
 from gateway.core.model import (
     ChainReference,
     Consent,
+    ConsentStatus,
     DataScope,
     Digest,
     Document,
@@ -105,7 +106,54 @@ def _nothing_found_out(value: Exchange) -> bool:
     return value.reject_detail in _REASONS
 
 
-def notice(value: Notice) -> dict[str, Any]:
+CONSENT_EVENTS = {
+    "CONSENT_VALID": ("consent-valid", ConsentStatus.VALID),
+    "CONSENT_REJECTED": ("consent-rejected", ConsentStatus.REJECTED),
+    "CONSENT_REVOKED": ("consent-revoked", ConsentStatus.REVOKED),
+    "CONSENT_EXPIRED": ("consent-expired", ConsentStatus.EXPIRED),
+    "CONSENT_CONSUMED": ("consent-consumed", ConsentStatus.CONSUMED),
+}
+"""Notices that a bank may have to show to somebody else, and what is signed of them (RFC 8417)."""
+
+
+def consent_event(value: Notice, *, gateway_id: str, now: int) -> dict[str, Any]:
+    name, status = CONSENT_EVENTS[value.type]
+    event: dict[str, Any] = {"consentId": value.consent_id, "status": status.value}
+    if value.detail is not None:
+        event["reason"] = value.detail
+    return {
+        "iss": gateway_id,
+        "aud": value.participant_id,
+        "iat": now,
+        "jti": f"notice-{value.sequence}",
+        "toe": value.time,
+        "events": {f"urn:cdi-gateway:event:{name}": event},
+    }
+
+
+def consent_receipt(value: Consent, *, gateway_id: str, now: int) -> dict[str, Any]:
+    """What a data owner keeps of a consent. Without `udr`: see `scope`."""
+    return {
+        "iss": gateway_id,
+        "iat": now,
+        "consentId": value.consent_id,
+        "consentHash": value.hash_key,
+        "dataConsumerId": value.consumer_id,
+        "dataConsumerName": value.consumer_name,
+        "dataProviderId": value.provider_id,
+        "dataProviderName": value.provider_name,
+        "scope": scope(value.scope),
+        "purpose": value.purpose,
+        "status": value.status.value,
+        "createTime": value.created_at,
+        "updateTime": value.updated_at,
+        "expireTime": value.expire_time,
+        "usage": {"maxUses": value.max_uses, "used": value.used},
+    }
+
+
+def notice(value: Notice, token: str | None = None) -> dict[str, Any]:
+    """`token`: its signed form."""
     body: dict[str, Any] = {"sequence": value.sequence, "type": value.type, "time": time(value.time)}
     if value.consent_id is not None:
         body["consentId"] = value.consent_id
@@ -115,6 +163,8 @@ def notice(value: Notice) -> dict[str, Any]:
         body["evidenceId"] = value.evidence_id
     if value.detail is not None:
         body["detail"] = value.detail
+    if token is not None:
+        body["token"] = token
     return body
 
 

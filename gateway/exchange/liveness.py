@@ -1,0 +1,88 @@
+"""Whether what a token rests on is still there: on every request, on every replica, at most half a second late.
+
+A revocation is announced in the store with the change that it follows from. Before a token is believed, this process
+has looked there no longer ago than `look_seconds`; requests that come together share one look.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+
+from gateway.errors import ConsentExpired, ConsentRevoked, GatewayError, TokenInvalid
+from gateway.oauth.access_token import AccessToken
+from gateway.oauth.grant import Ended, Revocation
+from gateway.ports import Clock, Revocations
+
+LOOK_SECONDS = 0.5
+_FORGET_EVERY = 1_024  # revocations that are learnt between two rounds of forgetting
+
+
+class Liveness:
+    def __init__(self, *, revocations: Revocations, clock: Clock, look_seconds: float = LOOK_SECONDS) -> None:
+        self._revocations = revocations
+        self._clock = clock
+        self._look_seconds = look_seconds
+        self._looked_at: float | None = None
+        self._sequence = 0
+        self._gone: dict[tuple[str, str], Revocation] = {}
+        self._learnt = 0
+        self._looking = asyncio.Lock()
+
+    async def check(self, token: AccessToken) -> None:
+        """Raises ConsentRevoked or ConsentExpired where the consent is why, else TokenInvalid; UpstreamUnavailable when
+        nobody can tell now."""
+        await self._look()
+        named = [("token", token.token_id)]
+        if token.grant_id is not None:
+            named.append(("grant", token.grant_id))
+        for name in named:
+            gone = self._gone.get(name)
+            if gone is not None:
+                raise _refusal(gone.reason)
+        self._check_consents(token)
+
+    def _check_consents(self, token: AccessToken) -> None:
+        # A token of several consents (an external issuer's) lives as long as one of them does; the others are refused
+        # where they are named.
+        if not token.grants:
+            return
+        gone = [self._gone.get(("consent", grant.consent_id)) for grant in token.grants]
+        ended = [one for one in gone if one is not None]
+        if len(ended) == len(token.grants):
+            raise _refusal(ended[0].reason)
+
+    def look_again(self) -> None:
+        """Something was announced by this process: its next request sees it."""
+        self._looked_at = None
+
+    def _recent(self) -> bool:
+        return self._looked_at is not None and self._clock.monotonic() - self._looked_at < self._look_seconds
+
+    async def _look(self) -> None:
+        if self._recent():
+            return
+        async with self._looking:
+            if self._recent():
+                return  # by another request's look
+            began = self._clock.monotonic()
+            self._learn(await self._revocations.revocations(after=self._sequence, now=int(self._clock.now())))
+            self._looked_at = began
+
+    def _learn(self, announced: Iterable[Revocation]) -> None:
+        for one in announced:
+            self._gone[one.kind, one.value] = one
+            self._sequence = max(self._sequence, one.sequence)
+            self._learnt += 1
+        if self._learnt >= _FORGET_EVERY:
+            self._learnt = 0
+            now = self._clock.now()
+            self._gone = {name: one for name, one in self._gone.items() if one.until > now}
+
+
+def _refusal(reason: Ended) -> GatewayError:
+    if reason is Ended.CONSENT_REVOKED:
+        return ConsentRevoked()
+    if reason is Ended.CONSENT_EXPIRED:
+        return ConsentExpired()
+    return TokenInvalid(private=reason.value.lower())
