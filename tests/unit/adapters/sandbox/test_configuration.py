@@ -34,6 +34,23 @@ def test_the_gateway_accepts_its_configuration(tmp_path: Path) -> None:
     assert {roles[client.participant_id] for client in CLIENTS} == {"bank", "source"}
 
 
+def test_the_gateway_issues_the_tokens_and_owners_sign_in_elsewhere(tmp_path: Path) -> None:
+    write(tmp_path)
+    settings, participants = load(tmp_path / "gateway.yaml")
+    server, login = settings.oauth.server, settings.oauth.login
+    assert server is not None
+    assert login is not None
+    assert (server.issuer, login.oidc.issuer) == ("https://localhost:30001", "https://localhost:30004")
+    assert settings.consent is not None
+    assert settings.consent.port == 30_001
+    provider = orjson.loads((tmp_path / "login/login.json").read_bytes())
+    assert provider["issuer"] == login.oidc.issuer
+    assert provider["client"]["clientId"] == login.oidc.client_id
+    assert provider["client"]["redirectUri"] == f"{server.issuer}/login/callback"
+    clients = {client.id: client for participant in participants.participants for client in participant.clients}
+    assert {one.client_id for one in CLIENTS} == clients.keys()
+
+
 def test_the_audit_log_is_witnessed_and_where_openssl_is_time_stamped(tmp_path: Path) -> None:
     write(tmp_path)
     settings, _ = load(tmp_path / "gateway.yaml")
@@ -68,10 +85,10 @@ def test_a_wrong_setting_is_the_gateways_to_refuse(tmp_path: Path) -> None:
 
 def test_secrets_are_kept_and_private(tmp_path: Path) -> None:
     write(tmp_path)
-    files = [tmp_path / "platform/platform.json", tmp_path / "issuer/issuer.json"]
+    files = [tmp_path / "platform/platform.json", tmp_path / "login/login.json"]
     before = [orjson.loads(file.read_bytes()) for file in files]
     write(tmp_path)
     after = [orjson.loads(file.read_bytes()) for file in files]
     assert before[0]["voucherKey"] == after[0]["voucherKey"]
-    assert before[1]["pairwiseKey"] == after[1]["pairwiseKey"]
+    assert before[1]["subjectKey"] == after[1]["subjectKey"]
     assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}

@@ -5,7 +5,9 @@ from __future__ import annotations
 import stat
 from pathlib import Path
 
-from adapters.sandbox.credentials import Credentials
+import orjson
+
+from adapters.sandbox.credentials import Credentials, client_key
 from adapters.sandbox.pki import LEAF_SECONDS
 
 NOW = 1_790_000_000
@@ -36,3 +38,12 @@ def test_every_private_key_is_readable_by_its_owner_only(tmp_path: Path) -> None
     ]
     assert len(private) >= 15
     assert {stat.S_IMODE(file.stat().st_mode) for file in private} == {0o600}
+
+
+def test_a_client_with_a_key_of_its_own_publishes_it(tmp_path: Path) -> None:
+    Credentials(tmp_path, now=NOW)
+    with_key = {file.parent.name for file in tmp_path.glob("clients/*/signing.pem")}
+    assert with_key == {"bank-a-jwt", "bank-a-dpop"}
+    keys = orjson.loads((tmp_path / "clients/bank-a-jwt/jwks.json").read_bytes())["keys"]
+    assert [key["kid"] for key in keys] == [client_key("bank-a-jwt")]
+    assert "d" not in keys[0]
