@@ -42,7 +42,7 @@ def packages() -> Path | None:
         if _STAMP.is_file() and _STAMP.read_text("ascii") == wanted:
             return _MODULES
         npm = home / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
-        command = [home / "bin" / "node", npm, "ci", "--ignore-scripts", "--prefer-offline"]
+        command = [str(home / "bin" / "node"), str(npm), "ci", "--ignore-scripts", "--prefer-offline"]
         try:
             done = subprocess.run(
                 command, cwd=FOLDER, capture_output=True, text=True, timeout=_INSTALL_SECONDS, check=False
