@@ -56,10 +56,8 @@ def stranger(language: Language = Language.EN) -> Frame:
 
 def view(*, of: Mapping[str, Any] | None = None, **changes: Any) -> ConsentView:
     """`of`: changes to the consent itself."""
-    return ConsentView.of(
-        consent(**(of or {})),
-        **({"now": NOW, "href": "/consents/1", "revoke_action": "/consents/1/revocation"} | changes),
-    )
+    values: dict[str, Any] = {"now": NOW, "href": "/consents/1", "revoke_action": "/consents/1/revocation"}
+    return ConsentView.of(consent(**(of or {})), **(values | changes))
 
 
 def consent(**changes: Any) -> Consent:
