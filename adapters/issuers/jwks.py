@@ -16,8 +16,8 @@ from urllib.parse import urlsplit, urlunsplit
 import aiohttp
 from yarl import URL
 
-from gateway.oauth.keys import KeySet, KeysInvalid, parse_keys
 from gateway.errors import SchemaInvalid, UpstreamUnavailable
+from gateway.oauth.keys import KeySet, KeysInvalid, parse_keys
 from gateway.ports import Clock
 from gateway.profiles.ijson import parse
 

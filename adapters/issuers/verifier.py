@@ -16,9 +16,9 @@ from typing import Any
 from joserfc.util import urlsafe_b64decode
 
 from adapters.issuers.jwks import IssuerKeys
-from gateway.oauth.keys import KEY_ID_CHARACTERS_MAX, KeySet
 from gateway.errors import SchemaInvalid
 from gateway.oauth.access_token import AccessToken, Fault, check_claims, refused
+from gateway.oauth.keys import KEY_ID_CHARACTERS_MAX, KeySet
 from gateway.ports import Clock
 from gateway.profiles.ijson import parse
 
