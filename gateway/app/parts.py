@@ -10,12 +10,11 @@ from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
 
-from adapters.issuers.local import LocalKeys
-from adapters.issuers.tokens import Tokens
-
 import schemas
 from adapters.clock import SystemClock
 from adapters.issuers.jwks import Discovery, IssuerKeys, KeyFile
+from adapters.issuers.local import LocalKeys
+from adapters.issuers.tokens import Tokens
 from adapters.issuers.verifier import JwtVerifier, TrustedIssuer
 from adapters.keys.file import AesGcmSealer, FileSigner, read_secret
 from adapters.platforms.breaker import Breaker
@@ -187,7 +186,7 @@ def _tokens(settings: Settings, clock: Clock, stack: contextlib.AsyncExitStack) 
             )
         )
         if issuer.introspection is not None:
-            verifier = introspection(issuer, issuer.introspection, resource=oauth.resource, clock=clock)
+            verifier = introspection(issuer, issuer.introspection, oauth, clock)
             stack.push_async_callback(verifier.aclose)
             opaque.append(verifier)
     jwts = JwtVerifier(

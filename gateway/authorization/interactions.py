@@ -41,12 +41,13 @@ class SignIn:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decide:
     """The owner is asked. `approved`: they approved this consent before, and are asked whether to go on.
-    `client_origin`: where the browser will be sent."""
+    `decide_by`: Unix seconds; the request is gone after that."""
 
     consent: Consent
     approved: bool
     redirect_uri: str
     ui_locales: tuple[str, ...]
+    decide_by: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,6 +119,7 @@ class Interactions:
             approved=consent.status is ConsentStatus.VALID,
             redirect_uri=pushed.request.redirect_uri,
             ui_locales=pushed.request.ui_locales,
+            decide_by=pushed.expires_at,
         )
 
     async def decide(self, handle: str, session: OwnerSession, *, approve: bool, interaction: str) -> View:

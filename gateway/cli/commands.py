@@ -25,6 +25,7 @@ from gateway.settings import SettingsError
 # for databases and servers to hash a file.
 _GROUPS = {
     "audit": "The audit log: verify, search, prove, export, and what its keepers may do.",
+    "consent": "Consents, for the operator: look at one, and end one on somebody's behalf.",
     "config": "Check a configuration, and print its JSON Schema.",
     "db": "Schema migrations of the store, the audit log and its index.",
     "sandbox": "The whole world on one machine: PKI, DVP platform, sources, clients and the gateway.",

@@ -14,11 +14,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from adapters.clock import SystemClock
-from gateway.oauth.keys import KeysInvalid, parse_keys
 from adapters.keys.file import AesGcmSealer, FileSigner, read_secret
 from adapters.keys.log_key import log_signers
 from gateway.app.attestation import http_authority, http_witness
 from gateway.app.forwarding import event_target
+from gateway.oauth.keys import KeysInvalid, parse_keys
 from gateway.profiles.dvp_v1.signature import key_set
 from gateway.settings import Audit, Participants, Settings
 from gateway.tls import RevocationLists, TlsMaterialError, client_context, server_context

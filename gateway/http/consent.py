@@ -72,14 +72,19 @@ class ConsentPages:
             return see_other(view.url)
         if isinstance(view, Gone):
             return self.visits.problem(request, Problem.REQUEST_GONE)
+        place = f"{INTERACTIONS}/{handle}"
         if isinstance(view, SignIn) or session is None:
+            if request.method == "POST":
+                # The sign-in ran out while the owner read. The policy of a form forbids to send it on to the provider.
+                return page(self.visits.pages.sign_in(self.visits.frame(request, None), href=place))
             fresh, acr_values = (view.fresh, view.acr_values) if isinstance(view, SignIn) else (False, ())
-            return await self.visits.to_login(request, f"{INTERACTIONS}/{handle}", fresh=fresh, acr_values=acr_values)
+            return await self.visits.to_login(request, place, fresh=fresh, acr_values=acr_values)
         if isinstance(view, NotTheirs):
             return self.visits.problem(request, Problem.NOT_YOURS, session=session)
         frame = self.visits.frame(request, session, ui_locales=view.ui_locales)
-        shown, action = self.visits.consent_view(view.consent), DecisionForm(action=f"{INTERACTIONS}/{handle}")
-        html = (self.visits.pages.already if view.approved else self.visits.pages.ask)(frame, shown, action)
+        shown = self.visits.consent_view(view.consent)
+        asked = DecisionForm(action=place, decide_by=view.decide_by)
+        html = (self.visits.pages.already if view.approved else self.visits.pages.ask)(frame, shown, asked)
         return page(html, leads_to=(_origin(view.redirect_uri),))
 
     # --- signing in and out --------------------------------------------------------------------------------

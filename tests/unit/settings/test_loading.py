@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -120,7 +120,7 @@ def test_variable_behind_the_end_of_a_list_is_refused(folder: Folder) -> None:
         ("deployment", "participant_id", "HKGATEWAY01\n"),
         ("reports", "key_id", "two words"),
         ("oauth", "clock_skew_seconds", 61),
-        ("oauth", "issuers", []),
+        ("oauth", "issuers", "https://tokens.example"),
     ],
 )
 def test_value_of_the_wrong_type_or_range_is_refused(folder: Folder, section: str, key: str, value: object) -> None:
@@ -145,6 +145,7 @@ def test_files_that_are_there_are_accepted_with_their_place(folder: Folder) -> N
         *(expected.secrets.pseudonym_key_file, expected.secrets.storage_key_file, expected.reports.signing_key_file),
         expected.audit.signing_key_file,
         *(value for value in dict(expected.platforms[0]).values() if isinstance(value, Path)),
+        *_oauth_files(expected),
         *(participant.jwks_file for participant in registry.participants if participant.jwks_file),
     ]
     for file in files:
@@ -153,6 +154,58 @@ def test_files_that_are_there_are_accepted_with_their_place(folder: Folder) -> N
     assert folder.load(check_files=True) == (expected, registry)
     assert expected.bank.key_file == folder.path / "pki" / "bank-server.key"
     assert expected.audit.url == f"sqlite:///{folder.path / 'data' / 'audit.db'}"
+
+
+def _oauth_files(settings: Settings) -> list[Path]:
+    consent, server, login = settings.consent, settings.oauth.server, settings.oauth.login
+    introspection = settings.oauth.issuers[0].introspection
+    assert consent is not None
+    assert server is not None
+    assert login is not None
+    assert introspection is not None
+    files = [consent.certificate_file, consent.key_file, server.signing_keys[0].file]
+    return [*files, *filter(None, (login.oidc.key_file, introspection.secret_file))]
+
+
+@pytest.mark.parametrize(
+    ("change", "place"),
+    [
+        (lambda config: config.pop("consent"), "consent"),
+        (lambda config: config["oauth"].pop("login"), "oauth"),
+        (lambda config: config["oauth"].update(server=None, login=None), "oauth.server"),
+        (lambda config: config["oauth"].update(server=None, login=None, issuers=[]), "oauth"),
+        (
+            lambda config: config["oauth"]["server"]["signing_keys"].append({"file": "b.pem", "id": "tokens-2026"}),
+            "oauth.server.signing_keys",
+        ),
+        (
+            lambda config: config["oauth"]["server"].update(issuer="https://consent.bank.example/"),
+            "oauth.server.issuer",
+        ),
+        (lambda config: config["oauth"]["server"].update(code_seconds=61), "oauth.server.code_seconds"),
+        (lambda config: config["oauth"]["server"].update(request_seconds=601), "oauth.server.request_seconds"),
+        (lambda config: config["oauth"]["login"]["oidc"].update(secret_file="s"), "oauth.login.oidc"),
+        (lambda config: config["oauth"]["login"]["oidc"].update(algorithms=["HS256"]), "oauth.login.oidc.algorithms.0"),
+        (
+            lambda config: config["oauth"]["login"]["oidc"].update(issuer="https://consent.bank.example"),
+            "oauth.login.oidc.issuer",
+        ),
+        (
+            lambda config: config["oauth"]["issuers"][0].update(issuer="https://consent.bank.example"),
+            "oauth.issuers.0.issuer",
+        ),
+        (
+            lambda config: config["oauth"]["issuers"][0]["introspection"].pop("secret_file"),
+            "oauth.issuers.0.introspection",
+        ),
+        (lambda config: config["consent"].update(port=8443), "consent.port"),
+    ],
+)
+def test_authorization_server_that_could_not_serve_is_refused(
+    folder: Folder, change: Callable[[dict[str, Any]], object], place: str
+) -> None:
+    change(folder.gateway)
+    assert list(folder.mistakes()) == [place]
 
 
 def test_lease_must_outlive_the_longest_question(folder: Folder) -> None:

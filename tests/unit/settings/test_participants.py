@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import orjson
 import pytest
 from pydantic import ValidationError
 
 from gateway.core.model import CertificateRule, Direction, Rate, Role
-from gateway.settings import CertificateSettings, Participants, ParticipantSettings
+from gateway.settings import CertificateSettings, ClientSettings, Participants, ParticipantSettings
 
 THUMBPRINT = "ab" * 32
 
@@ -76,8 +77,8 @@ def test_id_certificate_and_client_belong_to_one_entry_only() -> None:
     entries = Participants.model_validate(
         {
             "participants": (
-                bank(certificates=({"sha256": THUMBPRINT},), clients=("a", "b")),
-                bank(id="BANKB01DC", certificates=({"sha256": THUMBPRINT},), clients=("b",)),
+                bank(certificates=({"sha256": THUMBPRINT},), clients=({"id": "a"}, {"id": "b"})),
+                bank(id="BANKB01DC", certificates=({"sha256": THUMBPRINT},), clients=({"id": "b"},)),
                 bank(),
             )
         }
@@ -87,3 +88,30 @@ def test_id_certificate_and_client_belong_to_one_entry_only() -> None:
         "participants.1.clients.0": "is the same as participants.0.clients.1",
         "participants.2.id": "is the same as participants.0.id",
     }
+
+
+CLIENT = {"id": "bank-a-loans", "authentication": "tls_client_auth", "subject": "CN=A", "scopes": ["cdi:consents"]}
+
+
+@pytest.mark.parametrize(
+    "client",
+    [
+        {"id": "a", "authentication": "tls_client_auth"},
+        {"id": "a", "authentication": "self_signed_tls_client_auth", "subject": "CN=A"},
+        {"id": "a", "authentication": "private_key_jwt"},
+        {"id": "a", "authentication": "client_secret_basic"},
+        {"id": "a", "scopes": ["cdi:consents"]},
+        {**CLIENT, "signed_requests": True},
+        {**CLIENT, "redirect_uris": ["http://bank.example/callback"]},
+        {**CLIENT, "redirect_uris": ["https://bank.example/callback#here"]},
+        {**CLIENT, "scopes": ["two words"]},
+    ],
+)
+def test_client_that_could_not_prove_itself_or_be_sent_back_is_refused(client: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        ClientSettings.model_validate_json(orjson.dumps(client))
+
+
+def test_client_is_declared_whole_or_by_its_id_alone() -> None:
+    assert ClientSettings.model_validate_json(orjson.dumps(CLIENT)).subject == "CN=A"
+    assert ClientSettings.model_validate_json(b'{"id": "a"}').authentication is None
