@@ -33,7 +33,7 @@ from rich.table import Table
 import schemas
 from adapters.keys.file import FileSigner
 from adapters.sandbox.bank import CONSENTS, Bank
-from adapters.sandbox.cast import GATEWAY_ID, PLATFORM_ID
+from adapters.sandbox.cast import GATEWAY_ID, OWNERS, PLATFORM_ID
 from adapters.sandbox.world import World
 from gateway.profiles.dvp_v1.envelope import Envelope, seal
 
@@ -96,11 +96,12 @@ class Subject:
                 document_type="CORPORATE_CREDIT_REPORT",
                 expire_time=int(time.time()) + 86_400,
                 max_uses=1_000,
-                private={"dataOwnerId": f"owner-7-{number}"},
+                private={"dataOwnerId": OWNERS[number % len(OWNERS)].owner_id},
             )
             assert reply.status == 201, reply.json
             self.consents.append(reply.json)
-            await self.bank.approve(reply.json)
+            approved = await self.bank.approve(reply.json, OWNERS[number % len(OWNERS)].owner_id)
+            assert approved.status == 201, approved.json
         for number in range(DOCUMENTS):
             self.documents.append(
                 await self.world.control.issue("SZCREDIT01DP", "CORPORATE_CREDIT_REPORT", b"document %d" % number)

@@ -21,10 +21,10 @@ from cryptography.hazmat.primitives import hashes
 import schemas
 from adapters.sandbox.bank import CONSENTS, NOTICES, READ, Bank, Reply, authorization_detail
 from adapters.sandbox.cast import CONSENT_SCOPE
-from adapters.sandbox.credentials import ISSUER_KEY
+from adapters.sandbox.credentials import TOKEN_KEY
 from adapters.sandbox.pki import Authority, Issued, read_issued
 from adapters.sandbox.serving import client_context
-from adapters.sandbox.signing import KeySigner, base64url
+from adapters.sandbox.signing import KeySigner, base64url, write_jwks
 from adapters.sandbox.world import World
 from gateway.profiles.validation import Validators
 from tests.end_to_end.world import running_world
@@ -33,6 +33,8 @@ from tests.fakes_edge import Client
 VALIDATORS = Validators(schemas.load())
 SOURCE = "SZCREDIT01DP"
 DOCUMENT_TYPE = "CORPORATE_CREDIT_REPORT"
+EXTERNAL = "https://issuer.example"  # an external issuer whose tokens speak for data owners; its key is the tests'
+_EXTERNAL_KEY, _EXTERNAL_PLACE = "external-1", "external-issuer"
 WAIT_SECONDS = 30  # for what must happen; a test that gets there has failed
 _POLL_SECONDS = 0.02
 
@@ -130,7 +132,8 @@ class Stage:
     def claims(
         self, label: str = "bank-a", *, consent: Mapping[str, Any] | None = None, **changes: Any
     ) -> dict[str, Any]:
-        """What the issuer would write into a token for this client; None removes a claim."""
+        """What an issuer would write into a token for this client; None removes a claim. `iss` is the gateway itself:
+        `EXTERNAL` is the one that approves consents by its tokens."""
         description = self.world.description
         claims = {
             "iss": description["issuer"]["issuer"],
@@ -148,8 +151,11 @@ class Stage:
         return {name: value for name, value in (claims | changes).items() if value is not None}
 
     def minted(self, claims: Mapping[str, Any], **header: str) -> str:
-        """A token signed by the issuer's own key."""
-        signer = KeySigner.read(ISSUER_KEY, self.folder / f"issuer/keys/{ISSUER_KEY}.pem")
+        """A token signed by the gateway's own token key, or by that of the external issuer that it names."""
+        if claims.get("iss") == EXTERNAL:
+            signer = KeySigner.read(_EXTERNAL_KEY, self.folder / _EXTERNAL_PLACE / "key.pem")
+        else:
+            signer = KeySigner.read(TOKEN_KEY, self.folder / f"gateway/keys/{TOKEN_KEY}.pem")
         return signer.sign_jws({"typ": "at+jwt"} | header, orjson.dumps(claims))
 
     def thumbprint(self, label: str) -> str:
@@ -180,8 +186,13 @@ class Stage:
 
 @asynccontextmanager
 async def staged(folder: Path, settings: Mapping[str, Any]) -> AsyncIterator[Stage]:
-    """A world of its own, in a folder that nobody else uses."""
-    async with running_world(folder, settings=settings) as world, Stage(world) as stage:
+    """A world of its own, in a folder that nobody else uses, that trusts an external issuer besides itself."""
+    signer = KeySigner.create(_EXTERNAL_KEY)
+    signer.write(folder / _EXTERNAL_PLACE / "key.pem")
+    write_jwks(folder / _EXTERNAL_PLACE / "jwks.json", [signer])
+    issuer = {"issuer": EXTERNAL, "jwks_file": f"{_EXTERNAL_PLACE}/jwks.json", "approves_consents": True}
+    oauth = {"issuers": [issuer], **settings.get("oauth", {})}
+    async with running_world(folder, settings={**settings, "oauth": oauth}) as world, Stage(world) as stage:
         yield stage
 
 

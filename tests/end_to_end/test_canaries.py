@@ -24,7 +24,7 @@ import pytest_asyncio
 
 from gateway.app.desk import open_desk
 from gateway.compliance.opening import Condition, open_stored
-from tests.end_to_end.stage import VALIDATORS, Stage, bearer, request, staged
+from tests.end_to_end.stage import EXTERNAL, VALIDATORS, Stage, bearer, request, staged
 from tests.fakes_edge import Client
 
 # Folders of the world in which something may stand, and why.
@@ -162,8 +162,8 @@ async def plant_successes(stage: Stage, canaries: Field, client: Client) -> None
     body = consent_body(stage, private=identity)
     consent = (await post(CONSENTS, "consent", orjson.dumps(body))).json()
     assert consent["status"] == "ConsentSubmitted"
-    await stage.bank_a.approve(consent)
-    consent_token = await stage.bank_a.token(consent=consent)
+    # Nobody of that name can sign in; an external issuer speaks for this data owner.
+    consent_token = stage.minted(stage.claims(consent=consent, iss=EXTERNAL))
     canaries.planted["token: signed"] = consent_token.rpartition(".")[2]
 
     digests = stage.sample["digests"]

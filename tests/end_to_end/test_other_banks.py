@@ -12,7 +12,7 @@ import pytest
 import pytest_asyncio
 
 from adapters.sandbox.bank import Reply
-from tests.end_to_end.stage import Stage, check_problem
+from tests.end_to_end.stage import EXTERNAL, Stage, check_problem
 
 PREFIX = "/cdi/v1"
 # What two answers may differ in: who asked when, never what about.
@@ -98,7 +98,7 @@ async def test_consent_cannot_be_asked_under(stage: Stage, belongings: Belonging
 
 async def test_consent_cannot_be_approved_by_another_banks_token(stage: Stage) -> None:
     consent = await stage.submitted()
-    token = stage.minted(stage.claims("bank-b", consent=consent))
+    token = stage.minted(stage.claims("bank-b", consent=consent, iss=EXTERNAL))
     check_problem(await stage.bank_b.call("GET", f"{PREFIX}/consents/{consent['consentId']}", token=token), "NOT_FOUND")
     check_problem(
         await stage.bank_b.ask(token=token, consent=consent, digests=stage.sample["digests"]), "CONSENT_NOT_FOUND"

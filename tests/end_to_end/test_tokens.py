@@ -1,4 +1,4 @@
-"""Access tokens that must not be believed, at the listener: signed by the issuer's own key unless the case is the key.
+"""Access tokens that must not be believed, at the listener: signed by the gateway's own key unless the case is the key.
 
 An answer never says which check a token failed; the cases differ in one point each from one that is accepted.
 """
@@ -19,10 +19,10 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from adapters.sandbox.bank import Reply
-from adapters.sandbox.credentials import ISSUER_KEY, REPORT_KEY
+from adapters.sandbox.credentials import REPORT_KEY, TOKEN_KEY
 from adapters.sandbox.pki import read_key
 from adapters.sandbox.signing import KeySigner, base64url
-from tests.end_to_end.stage import Stage, bearer, check_problem, request
+from tests.end_to_end.stage import EXTERNAL, Stage, bearer, check_problem, request
 
 TARGET = "/cdi/v1/consents?limit=1"
 Forge = Callable[[Stage], str]
@@ -61,12 +61,12 @@ def altered(token: str, part: int, text: str | None = None) -> str:
     return ".".join(parts)
 
 
-HEADER = {"typ": "at+jwt", "kid": ISSUER_KEY}
+HEADER = {"typ": "at+jwt", "kid": TOKEN_KEY}
 
 
 def public_key_as_secret(stage: Stage) -> str:
     """RFC 8725 §2.1: the issuer's public key taken for an HMAC secret."""
-    secret = (stage.folder / f"pki/{ISSUER_KEY}.jwks.json").read_bytes()
+    secret = (stage.folder / f"pki/{TOKEN_KEY}.jwks.json").read_bytes()
     return assembled(
         HEADER | {"alg": "HS256"}, stage.claims(), lambda data: hmac.new(secret, data, hashlib.sha256).digest()
     )
@@ -81,7 +81,7 @@ def rsa_signed(stage: Stage) -> str:
 
 def own_key_inside(stage: Stage) -> str:
     """RFC 8725 §2.4, §3.10: a key that the token itself brings."""
-    signer = KeySigner.create(ISSUER_KEY)
+    signer = KeySigner.create(TOKEN_KEY)
     header: dict[str, Any] = {"typ": "at+jwt", "jwk": signer.public_jwk()}
     return signer.sign_jws(header, orjson.dumps(stage.claims()))
 
@@ -114,11 +114,11 @@ INVALID: dict[str, Forge] = {
     "alg HS256 with the public key": public_key_as_secret,
     "alg RS256": rsa_signed,
     "a key of its own": own_key_inside,
-    "another key under the issuer's name": lambda s: KeySigner.create(ISSUER_KEY).sign_jws(
+    "another key under the issuer's name": lambda s: KeySigner.create(TOKEN_KEY).sign_jws(
         {"typ": "at+jwt"}, orjson.dumps(s.claims())
     ),
     "the gateway's own key": lambda s: KeySigner(
-        ISSUER_KEY, read_key(s.folder / f"gateway/keys/{REPORT_KEY}.pem")
+        TOKEN_KEY, read_key(s.folder / f"gateway/keys/{REPORT_KEY}.pem")
     ).sign_jws({"typ": "at+jwt"}, orjson.dumps(s.claims())),
     "a header that must be understood": lambda s: s.minted(s.claims(), crit="b64"),
     "claims changed after signing": lambda s: altered(
@@ -262,7 +262,7 @@ async def test_a_token_with_the_scope_and_no_consent_is_refused(stage: Stage) ->
 )
 async def test_a_token_that_says_anything_else_approves_nothing(change: dict[str, Any], stage: Stage) -> None:
     consent = await stage.submitted()
-    claims = stage.claims(consent=consent)
+    claims = stage.claims(consent=consent, iss=EXTERNAL)
     detail = claims["authorization_details"][0] | change
     claims["authorization_details"] = [{name: value for name, value in detail.items() if value is not None}]
     token = stage.minted(claims)
@@ -273,15 +273,32 @@ async def test_a_token_that_says_anything_else_approves_nothing(change: dict[str
 
 async def test_a_detail_of_another_type_approves_nothing(stage: Stage) -> None:
     consent = await stage.submitted()
-    claims = stage.claims(consent=consent)
+    claims = stage.claims(consent=consent, iss=EXTERNAL)
     claims["authorization_details"][0]["type"] = "payment_initiation"
     check_problem(await ask(stage, stage.minted(claims), consent), "CONSENT_SCOPE_EXCEEDED")
 
 
-async def test_exactly_the_submitted_consent_is_approved(stage: Stage) -> None:
+async def test_an_external_issuers_token_approves_exactly_the_submitted_consent(stage: Stage) -> None:
     consent = await stage.submitted()
-    reply = await ask(stage, stage.minted(stage.claims(consent=consent)), consent)
+    reply = await ask(stage, stage.minted(stage.claims(consent=consent, iss=EXTERNAL)), consent)
     assert (reply.status, reply.json["verification"]["outcome"]) == (200, "MATCH")
+
+
+async def test_the_gateways_own_token_approves_nothing(stage: Stage) -> None:
+    """Its data owners approve on its pages; a token of its own key that nobody approved is worth no more for that."""
+    consent = await stage.submitted()
+    check_problem(await ask(stage, stage.minted(stage.claims(consent=consent)), consent), "CONSENT_PENDING")
+
+
+async def test_one_issuers_key_signs_for_nobody_else(stage: Stage) -> None:
+    signed = stage.minted(stage.claims(iss=EXTERNAL))
+    assert (await read(stage, signed)).status == 200
+    header, _, signature = signed.split(".")
+    forged = f"{header}.{base64url(orjson.dumps(stage.claims()))}.{signature}"
+    check_problem(await read(stage, forged), "TOKEN_INVALID")
+    claims = stage.claims(iss=EXTERNAL)
+    own = KeySigner.read(TOKEN_KEY, stage.folder / f"gateway/keys/{TOKEN_KEY}.pem")
+    check_problem(await read(stage, own.sign_jws({"typ": "at+jwt"}, orjson.dumps(claims))), "TOKEN_INVALID")
 
 
 async def test_a_narrower_token_asks_within_its_own_bounds_only(stage: Stage) -> None:

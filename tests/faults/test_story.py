@@ -120,7 +120,7 @@ def test_the_sandbox_is_what_its_terminal_and_its_description_say(tmp_path: Path
 def _assert_described(sandbox: Terminal) -> None:
     description, folder = sandbox.description, sandbox.folder
     assert description["listeners"].keys() >= {"bank", "consent", "partner", "ops"}
-    assert description["clients"].keys() == {"bank-a", "bank-b", "source-hk"}
+    assert description["clients"].keys() == {"bank-a", "bank-b", "source-hk", "bank-a-jwt", "bank-a-dpop"}
     for client in description["clients"].values():
         assert client.keys() >= {"participant", "clientId", "cert", "key"}
         assert all((folder / client[name]).is_file() for name in ("cert", "key"))
@@ -138,7 +138,7 @@ def _walk(sandbox: Terminal) -> dict[str, Any]:
     """Copies every printed command into one shell, in the order of printing; the answers by what they are about."""
     commands = sandbox.commands
     titles = list(commands)
-    token, consent, approve, ask, keep, check, digests, notices, outage, journal = titles
+    token, consent, approve, push, _, _, ask, keep, check, digests, notices, outage, journal = titles
     wanted = commands[approve].replace("CONSENT=…", 'CONSENT=$(sed \'s/.*"consentId":"\\([^"]*\\)".*/\\1/\' consent)')
     assert wanted != commands[approve]
     kept = commands[keep].replace("REQUEST=…", 'REQUEST=$(sed \'s/.*"dataRequestId":"\\([^"]*\\)".*/\\1/\' asked)')
@@ -148,6 +148,7 @@ def _walk(sandbox: Terminal) -> dict[str, Any]:
             commands[token],
             f"{commands[consent]} > consent",
             wanted,
+            f"{commands[push]} > pushed",
             f"{commands[ask]} > asked",
             kept,
             f"{commands[check]} > checked",
@@ -160,11 +161,12 @@ def _walk(sandbox: Terminal) -> dict[str, Any]:
     shell(script, sandbox.folder)
     found = {
         name: orjson.loads((sandbox.folder / name).read_bytes())
-        for name in ("consent", "asked", "digests", "notices", "outage", "journal")
+        for name in ("consent", "pushed", "asked", "digests", "notices", "outage", "journal")
     }
     sample = sandbox.description["samples"][0]
     assert found["consent"]["status"] == "ConsentSubmitted"
     assert (found["asked"]["status"], found["asked"]["verification"]["outcome"]) == ("DataRequestDataShared", "MATCH")
+    assert found["pushed"]["request_uri"].startswith("urn:ietf:params:oauth:request_uri:")
     checked = (sandbox.folder / "checked").read_text()
     assert found["asked"]["dataRequestId"] in checked
     assert f"signed by {GATEWAY_ID}" in checked

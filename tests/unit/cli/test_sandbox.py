@@ -71,7 +71,7 @@ def test_a_printed_token_is_one_line_that_the_gateway_accepts(folder: Path) -> N
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        (["--client", "nobody"], 2, "bank-a, bank-b, source-hk"),
+        (["--client", "nobody"], 2, "bank-a, bank-b, source-hk, bank-a-jwt, bank-a-dpop"),
         (["--owner", "nobody"], 2, "no owner"),
         (["--scope", "cdi:evidence"], 1, "invalid_scope"),
         (["--consent", "11111111-2222-4333-8444-555555555555"], 1, "does not show this consent"),
