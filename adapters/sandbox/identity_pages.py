@@ -68,7 +68,7 @@ class Words:
 
 WORDS = {
     "en": Words(
-        title="Sign in to Example Bank Login",
+        title="Sign in to Example Bank",
         login="User name",
         password="Password",  # noqa: S106  the field's label
         submit="Sign in",
