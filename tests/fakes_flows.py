@@ -360,7 +360,7 @@ class World:
 
     async def consent(self, **changes: Any) -> Consent:
         """Saved as it is given, without the flow."""
-        return await self.store.submit(ConsentStep(consent=samples.consent(**changes)), samples.idempotency())
+        return await self.store.submit(lambda _: ConsentStep(consent=samples.consent(**changes)), samples.idempotency())
 
     async def ask(
         self,

@@ -1,8 +1,8 @@
 """The unit of work of the store: what a batch of changes needs is loaded and locked at once, the decisions run on it
 in memory, and all that they wrote is written at once.
 
-Five statements serve a hundred callers. Locks are taken in one order (consents by id, exchanges by id, the notice
-counter), so that replicas on one PostgreSQL never wait for each other in a circle.
+A handful of statements serves a hundred callers. Locks are taken in one order (consents by id, exchanges by id, what
+`authorization_changes` locks, the counters), so that replicas on one PostgreSQL never wait for each other in a circle.
 """
 
 from __future__ import annotations
@@ -13,21 +13,28 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection, bindparam, select, update
 
-from adapters.sql import rows, tables
+from adapters.sql import outbox_rows, rows, tables
+from adapters.sql.authorization_changes import ENDED_BY, AuthorizationWork, Needs
 from adapters.sql.prepared import Prepared, PreparedLookup, insertion
 from gateway.audit.record import Record
 from gateway.core.model import Consent, Exchange
 from gateway.errors import ConsentNotFound, IdempotencyConflict, StateConflict
+from gateway.oauth.grant import AuthCode, OAuthGrant
 from gateway.ports import (
     AcceptDecision,
     Accepted,
     AdvanceDecision,
     ConsentDecision,
-    ConsentStep,
+    GrantDecision,
+    GrantStep,
     Idempotency,
     NewNotice,
     Sealer,
+    SubmitDecision,
 )
+
+REVOCATION_SECONDS = 7_200
+"""How long an announcement is kept: longer than any token that is accepted lives."""
 
 _Made = TypeVar("_Made", Consent, Exchange)
 
@@ -62,9 +69,9 @@ _SAVE_EXCHANGE = Prepared(
     .where(_exchanges.exchange_id == bindparam("row_id"))
     .values({name: bindparam(name) for name in rows.EXCHANGE_STATE_COLUMNS})
 )
-_COUNT_NOTICES = Prepared(
+_COUNT = Prepared(
     update(tables.counters)
-    .where(_counters.name == "notices")
+    .where(_counters.name == bindparam("counter"))
     .values(value=_counters.value + bindparam("added"))
     .returning(_counters.value)
 )
@@ -82,12 +89,25 @@ class Change:
     exchange_id: str | None = None
     consent_key: str | None = None  # idempotency keys
     exchange_key: str | None = None
+    needs: Needs | None = None
+
+
+Statement = Callable[[Connection], Any]
+"""A job that is no change of the working set: statements that stand alone."""
 
 
 class Work:
     """One transaction's working set."""
 
-    def __init__(self, connection: Connection, sealer: Sealer, lease_owner: str) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        sealer: Sealer,
+        lease_owner: str,
+        *,
+        revocation_seconds: int = REVOCATION_SECONDS,
+    ) -> None:
+        self.authorization = AuthorizationWork(connection, revocation_seconds)
         self._connection = connection
         self._sealer = sealer
         self._lease_owner = lease_owner
@@ -103,10 +123,13 @@ class Work:
         self._records: list[Record] = []
 
     def load(self, changes: Sequence[Change]) -> None:
-        for row in self._rows(_LOCK_CONSENTS, (change.consent_id for change in changes)):
+        needs = [change.needs for change in changes if change.needs is not None]
+        owning = self.authorization.locate(needs)
+        for row in self._rows(_LOCK_CONSENTS, (*(change.consent_id for change in changes), *owning)):
             self._consents[row[0]] = rows.consent(row, self._sealer)
         for row in self._rows(_LOCK_EXCHANGES, (change.exchange_id for change in changes)):
             self._versions[row[0]] = row[1]
+        self.authorization.load(needs)
         # After the locks: another replica that held the consent may have accepted the same request meanwhile, and
         # its repetition must be answered rather than refused for the use that it took itself.
         for row in self._rows(_SUBMITTED, (change.consent_key for change in changes)):
@@ -123,22 +146,28 @@ class Work:
             (_SAVE_CONSENT, changed),
             (_INSERT_EXCHANGE, self._new_exchanges),
             (_SAVE_EXCHANGE, self._changed_exchanges),
-            (_INSERT_RECORD, [{"record": rows.record_data(record)} for record in self._records]),
+            (_INSERT_RECORD, [{"record": outbox_rows.record_data(record)} for record in self._records]),
         ):
             if values:
                 statement.run_many(self._connection, values)
+        self.authorization.flush()
         if self._notices:
-            [(last,)] = _COUNT_NOTICES.rows(self._connection, {"added": len(self._notices)})
-            first = last - len(self._notices) + 1
+            first = self._count("notices", len(self._notices)) - len(self._notices) + 1
             _INSERT_NOTICE.run_many(
                 self._connection,
                 [rows.notice_row(number, notice) for number, notice in enumerate(self._notices, first)],
             )
+        self.authorization.publish(lambda added: self._count("revocations", added))
 
-    def submit(self, step: ConsentStep, idempotency: Idempotency) -> Consent:
+    def submit(self, decide: SubmitDecision, idempotency: Idempotency, auth_code: str | None = None) -> Consent:
         earlier = self._submitted.get(idempotency.key)
         if earlier is not None:
             return _same(earlier, idempotency)
+        step = decide(self.authorization.auth_code(auth_code))
+        if step.spends is not None:
+            if step.spends != auth_code or not self.authorization.spendable(step.spends):
+                raise ValueError("a step spends the Auth Code that it was decided with, and once")
+            self.authorization.spend(step.spends, spent_at=float(step.consent.updated_at))
         self._new_consents.append(rows.consent_row(step.consent, idempotency, self._sealer))
         self._submitted[idempotency.key] = idempotency.fingerprint, step.consent
         self.add(step.notices, step.records)
@@ -191,14 +220,51 @@ class Work:
         self.add(step.notices, step.records)
         return saved
 
+    def decide_grant(self, needs: Needs, decide: GrantDecision) -> OAuthGrant | None:
+        grant = self.authorization.grant(needs)
+        step = decide(grant, self._consents.get(grant.consent_id) if grant is not None else None)
+        if step is None:
+            return grant
+        if grant is None:
+            raise ValueError("there is no grant to decide on")
+        self.authorization.save_grant(grant, step.grant)
+        self.add((), step.records)
+        return step.grant
+
+    def add_grant(self, step: GrantStep) -> None:
+        self.authorization.insert_grant(step.grant, self._consents.get(step.grant.consent_id))
+        self.add((), step.records)
+
+    def take(self, handle_hash: str, step: GrantStep | None, records: Sequence[Record]) -> bool:
+        if not self.authorization.take(handle_hash):
+            return False
+        if step is not None:
+            self.add_grant(step)
+        self.add((), records)
+        return True
+
+    def add_auth_code(self, code: AuthCode, records: Sequence[Record]) -> None:
+        self.authorization.add_auth_code(code)
+        self.add((), records)
+
     def add(self, notices: Iterable[NewNotice], records: Iterable[Record]) -> None:
         self._notices.extend(notices)
         self._records.extend(records)
 
     def _save_consent(self, consent: Consent) -> None:
-        if self._consents.get(consent.consent_id) != consent:
-            self._consents[consent.consent_id] = consent
-            self._changed_consents.add(consent.consent_id)
+        before = self._consents.get(consent.consent_id)
+        if before == consent:
+            return
+        self._consents[consent.consent_id] = consent
+        self._changed_consents.add(consent.consent_id)
+        reason = ENDED_BY.get(consent.status)
+        if reason is not None and (before is None or before.status is not consent.status):
+            self.authorization.end_consent(consent, reason)
+
+    def _count(self, counter: str, added: int) -> int:
+        """The counter's new value. Its row stays locked until the commit."""
+        [(last,)] = _COUNT.rows(self._connection, {"counter": counter, "added": added})
+        return int(last)
 
     def _rows(self, lookup: PreparedLookup, keys: Iterable[str | None]) -> Sequence[rows.Row]:
         return lookup.rows(self._connection, sorted({key for key in keys if key is not None}))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, bindparam, delete, func, select, text, tuple_, update
 
-from adapters.sql import rows, tables
+from adapters.sql import outbox_rows, rows, tables
 from adapters.sql.prepared import Prepared
 from gateway.audit.record import Record
 from gateway.core.lifecycle import OPEN_CONSENT, OPEN_EXCHANGE
@@ -146,7 +146,7 @@ def notices(connection: Connection, participant_id: str, *, after: int, limit: i
 
 def waiting(connection: Connection, *, limit: int) -> Sequence[tuple[int, Record]]:
     query = select(tables.outbox.c.row_number, tables.outbox.c.record).order_by(tables.outbox.c.row_number).limit(limit)
-    return [(number, rows.record(data)) for number, data in connection.execute(query)]
+    return [(number, outbox_rows.record(data)) for number, data in connection.execute(query)]
 
 
 def remove(connection: Connection, numbers: Sequence[int]) -> None:

@@ -1,4 +1,5 @@
-"""Rows of the store's tables and the objects of the model, in both directions. No SQL and no decisions.
+"""Rows of the store's tables and the objects of the model, in both directions. No SQL and no decisions. Those of the
+outbox are in `outbox_rows`.
 
 Vouchers leave their object here: they are sealed into a column of their own and are in no JSON value.
 """
@@ -6,20 +7,18 @@ Vouchers leave their object here: they are sealed into a column of their own and
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import orjson
 
-from gateway.audit.record import Actor, Record
 from gateway.core.model import (
+    Approval,
     ChainProof,
     ChainReference,
     Consent,
     ConsentStatus,
     DataScope,
     Digest,
-    Direction,
     Document,
     Evidence,
     EvidenceStatus,
@@ -45,6 +44,8 @@ CONSENT_COLUMNS = (
     "consumer_id",
     "status",
     "expire_time",
+    "subject",
+    "approval",
     "reserved",
     "used",
     "reject_code",
@@ -65,7 +66,7 @@ EXCHANGE_COLUMNS = (
     "progress",
 )
 # What may change after submission, and after acceptance.
-CONSENT_STATE_COLUMNS = ("status", "reserved", "used", "reject_code", "updated_at")
+CONSENT_STATE_COLUMNS = ("status", "approval", "reserved", "used", "reject_code", "updated_at")
 EXCHANGE_STATE_COLUMNS = (
     "status",
     "version",
@@ -98,6 +99,8 @@ def consent_row(consent: Consent, idempotency: Idempotency, sealer: Sealer) -> V
         "consumer_id": consent.consumer_id,
         "status": consent.status.value,
         "expire_time": consent.expire_time,
+        "subject": consent.subject,
+        "approval": consent.approval.value if consent.approval is not None else None,
         "reserved": consent.reserved,
         "used": consent.used,
         "reject_code": consent.reject_code,
@@ -115,6 +118,7 @@ def consent_state(consent: Consent) -> Values:
     return {
         "row_id": consent.consent_id,
         "status": consent.status.value,
+        "approval": consent.approval.value if consent.approval is not None else None,
         "reserved": consent.reserved,
         "used": consent.used,
         "reject_code": consent.reject_code,
@@ -124,29 +128,17 @@ def consent_state(consent: Consent) -> Values:
 
 def consent(row: Row, sealer: Sealer) -> Consent:
     """From CONSENT_COLUMNS. Raises ValueError when the voucher cannot be opened."""
-    consent_id, consumer_id, status, expire_time, reserved, used, reject_code, created_at, updated_at, voucher, data = (
-        row
-    )
-    terms = orjson.loads(data)
+    columns: dict[str, Any] = dict(zip(CONSENT_COLUMNS, row, strict=True))
+    status, approval, voucher = columns.pop("status"), columns.pop("approval"), columns.pop("voucher")
+    terms = orjson.loads(columns.pop("terms"))
+    terms.pop("subject", None)  # rows of earlier versions have it here too
+    scope = terms.pop("scope")
     return Consent(
-        consent_id=consent_id,
-        consumer_id=consumer_id,
-        consumer_name=terms["consumer_name"],
-        provider_id=terms["provider_id"],
-        provider_name=terms["provider_name"],
-        type=terms["type"],
-        scope=_scope(terms["scope"], voucher, consent_id, sealer),
-        purpose=terms["purpose"],
-        hash_key=terms["hash_key"],
-        subject=terms["subject"],
+        **columns,
+        **terms,
         status=ConsentStatus(status),
-        expire_time=expire_time,
-        max_uses=terms["max_uses"],
-        reserved=reserved,
-        used=used,
-        reject_code=reject_code,
-        created_at=created_at,
-        updated_at=updated_at,
+        approval=Approval(approval) if approval is not None else None,
+        scope=_scope(scope, voucher, columns["consent_id"], sealer),
     )
 
 
@@ -159,7 +151,6 @@ def _terms(consent: Consent) -> Values:
         "scope": _open_scope(consent.scope),
         "purpose": consent.purpose,
         "hash_key": consent.hash_key,
-        "subject": consent.subject,
         "max_uses": consent.max_uses,
     }
 
@@ -234,7 +225,7 @@ def exchange(row: Row, sealer: Sealer) -> Exchange:
         consent_id=consent_id,
         scope=_scope(request["scope"], voucher, exchange_id, sealer),
         purpose=request["purpose"],
-        document=_document(request["document"]),
+        document=document_of(request["document"]),
         status=ExchangeStatus(status),
         interaction=request["interaction"],
         client_id=request["client_id"],
@@ -254,7 +245,7 @@ def exchange(row: Row, sealer: Sealer) -> Exchange:
     )
 
 
-def _document(value: Values) -> Document:
+def document_of(value: Values) -> Document:
     return Document(issuer_id=value["issuer_id"], digests=_digests(value["digests"]), size=value["size"])
 
 
@@ -298,7 +289,7 @@ def _evidence(value: Values) -> Evidence:
     )
 
 
-# --- notices and outbox --------------------------------------------------------------------------------------
+# --- notices -------------------------------------------------------------------------------------------------
 
 
 def notice_row(sequence: int, notice: NewNotice) -> Values:
@@ -316,32 +307,6 @@ def notice_row(sequence: int, notice: NewNotice) -> Values:
 
 def notice(row: Row) -> Notice:
     return Notice(**dict(zip(NOTICE_COLUMNS, row, strict=True)))
-
-
-def record_data(record: Record) -> bytes:
-    """A record on its way to the audit log. No entry holds a voucher, so its consent loses it here."""
-    if record.consent is not None and record.consent.scope.udr is not None:
-        record = replace(record, consent=replace(record.consent, scope=replace(record.consent.scope, udr=None)))
-    return orjson.dumps(record)
-
-
-def record(data: bytes) -> Record:
-    value = orjson.loads(data)
-    actor, direction, agreed, document = value["actor"], value["direction"], value["consent"], value["document"]
-    if agreed is not None:
-        scope = DataScope(**agreed["scope"])
-        agreed = Consent(**(agreed | {"scope": scope, "status": ConsentStatus(agreed["status"])}))
-    return Record(
-        **(
-            value
-            | {
-                "actor": Actor(**actor) if actor else None,
-                "direction": Direction(direction) if direction else None,
-                "consent": agreed,
-                "document": _document(document) if document else None,
-            }
-        )
-    )
 
 
 def _open_scope(scope: DataScope) -> Values:

@@ -6,7 +6,7 @@ A read that starts after a write was acknowledged sees it: it is in a later tran
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -14,7 +14,9 @@ from sqlalchemy import Connection, Engine
 
 from adapters.sql import engine as engines
 from adapters.sql import queries
-from adapters.sql.changes import Change, Work
+from adapters.sql.authorization import SqlAuthorizationStore
+from adapters.sql.authorization_changes import Needs
+from adapters.sql.changes import REVOCATION_SECONDS, Change, Statement, Work
 from adapters.sql.commit import GroupCommit
 from gateway.audit.record import Record
 from gateway.core.model import Consent, ConsentStatus, Exchange, ExchangeStatus, Notice
@@ -24,26 +26,39 @@ from gateway.ports import (
     Accepted,
     AdvanceDecision,
     ConsentDecision,
-    ConsentStep,
     Idempotency,
     NewNotice,
     Sealer,
+    SubmitDecision,
 )
-
-_Read = Callable[[Connection], Any]
 
 
 @asynccontextmanager
 async def open_store(
-    url: str, *, sealer: Sealer, lease_owner: str, queue_max: int, batch_max: int
+    url: str,
+    *,
+    sealer: Sealer,
+    lease_owner: str,
+    queue_max: int,
+    batch_max: int,
+    revocation_seconds: int = REVOCATION_SECONDS,
 ) -> AsyncIterator[SqlStore]:
     """The store, for as long as the block lasts; at its end, what waits is finished.
 
-    `lease_owner` names this process in leases. The schema must be current (`migrations.check`). Raises
-    UpstreamUnavailable when the database cannot be used.
+    `lease_owner` names this process in leases. `revocation_seconds`: how long the end of a consent or a grant is
+    announced, which must be longer than any token that is accepted lives. The schema must be current
+    (`migrations.check`). Raises UpstreamUnavailable when the database cannot be used.
     """
     writing, reading = engines.create(url), engines.create(url, reads_only=True)
-    store = SqlStore(writing, reading, sealer=sealer, lease_owner=lease_owner, queue_max=queue_max, batch_max=batch_max)
+    store = SqlStore(
+        writing,
+        reading,
+        sealer=sealer,
+        lease_owner=lease_owner,
+        queue_max=queue_max,
+        batch_max=batch_max,
+        revocation_seconds=revocation_seconds,
+    )
     checkpointer = engines.Checkpointer(writing)
     try:
         await store.count_open()
@@ -55,14 +70,24 @@ async def open_store(
 
 
 class SqlStore:
-    """See `ports.Store`; used from one event loop."""
+    """See `ports.Store`; used from one event loop. `authorization`: the `ports.AuthorizationStore` on the same
+    database, through the same group commits."""
 
     def __init__(
-        self, writing: Engine, reading: Engine, *, sealer: Sealer, lease_owner: str, queue_max: int, batch_max: int
+        self,
+        writing: Engine,
+        reading: Engine,
+        *,
+        sealer: Sealer,
+        lease_owner: str,
+        queue_max: int,
+        batch_max: int,
+        revocation_seconds: int = REVOCATION_SECONDS,
     ) -> None:
         self._sealer = sealer
         self._lease_owner = lease_owner
-        self._writes: GroupCommit[Change | _Read, Any] = GroupCommit(
+        self._revocation_seconds = revocation_seconds
+        self._writes: GroupCommit[Change | Statement, Any] = GroupCommit(
             writing,
             self._write_batch,
             name="store-writes",
@@ -71,7 +96,7 @@ class SqlStore:
             full=Overloaded,
             unavailable=UpstreamUnavailable,
         )
-        self._reads: GroupCommit[_Read, Any] = GroupCommit(
+        self._reads: GroupCommit[Statement, Any] = GroupCommit(
             reading,
             _read_batch,
             name="store-reads",
@@ -80,6 +105,8 @@ class SqlStore:
             full=Overloaded,
             unavailable=UpstreamUnavailable,
         )
+
+        self.authorization = SqlAuthorizationStore(self._writes, self._reads, sealer=sealer)
 
     def healthy(self) -> bool:
         """Whether the last write found the database. A worker that claims regularly keeps this up to date."""
@@ -91,9 +118,15 @@ class SqlStore:
 
     # --- consents -----------------------------------------------------------------------------------------------
 
-    async def submit(self, step: ConsentStep, idempotency: Idempotency) -> Consent:
+    async def submit(
+        self, decide: SubmitDecision, idempotency: Idempotency, *, auth_code: str | None = None
+    ) -> Consent:
         consent: Consent = await self._writes.run(
-            Change(apply=lambda work: work.submit(step, idempotency), consent_key=idempotency.key)
+            Change(
+                apply=lambda work: work.submit(decide, idempotency, auth_code),
+                consent_key=idempotency.key,
+                needs=Needs(auth_code=auth_code) if auth_code is not None else None,
+            )
         )
         return consent
 
@@ -214,9 +247,9 @@ class SqlStore:
 
     # --- in the writing thread ----------------------------------------------------------------------------------
 
-    def _write_batch(self, connection: Connection, jobs: Sequence[Change | _Read]) -> Sequence[Any]:
+    def _write_batch(self, connection: Connection, jobs: Sequence[Change | Statement]) -> Sequence[Any]:
         changes = [job for job in jobs if isinstance(job, Change)]
-        work = Work(connection, self._sealer, self._lease_owner)
+        work = Work(connection, self._sealer, self._lease_owner, revocation_seconds=self._revocation_seconds)
         work.load(changes)
         outcomes = {id(change): _outcome(change, work) for change in changes}
         work.flush()
@@ -232,5 +265,5 @@ def _outcome(change: Change, work: Work) -> Any:
         return error
 
 
-def _read_batch(connection: Connection, jobs: Sequence[_Read]) -> Sequence[Any]:
+def _read_batch(connection: Connection, jobs: Sequence[Statement]) -> Sequence[Any]:
     return [job(connection) for job in jobs]

@@ -1,4 +1,5 @@
-"""The tables, as SQLAlchemy Core sees them. Two databases (which may be one): `store` and `audit`.
+"""The tables, as SQLAlchemy Core sees them. Two databases (which may be one): `store` and `audit`. Those of the
+authorization server, in `store` too, are in `authorization_tables`.
 
 What is queried or compared has a column; the rest of an object is one JSON value. No document content, no identity
 and no free text is in any of them; vouchers are sealed. Changes here need a migration.
@@ -37,6 +38,8 @@ consents = Table(
     Column("consumer_id", _Id, nullable=False),
     Column("status", String(32), nullable=False),
     Column("expire_time", _Seconds, nullable=False),
+    Column("subject", _Id, nullable=False, server_default=""),  # pseudonym of the data owner; the default fills nothing
+    Column("approval", String(32)),  # `model.Approval`
     Column("reserved", Integer, nullable=False),
     Column("used", Integer, nullable=False),
     Column("reject_code", String(64)),
@@ -48,6 +51,7 @@ consents = Table(
     Column("fingerprint", String(128), nullable=False),
     Index("consents_by_consumer", "consumer_id", "created_at", "consent_id"),
     Index("consents_by_status", "status", "expire_time"),
+    Index("consents_by_subject", "subject", "created_at", "consent_id"),
 )
 
 OPEN_SQL = "status IN (" + ", ".join(f"'{status.value}'" for status in sorted(OPEN_EXCHANGE)) + ")"
@@ -102,8 +106,8 @@ notices = Table(
     ),
 )
 
-# A database sequence hands out numbers before commit, so that a reader could pass one that commits later. This row
-# stays locked until its transaction ends: numbers become visible in their order.
+# A database sequence hands out numbers before commit, so that a reader could pass one that commits later. These rows
+# (`notices`, `revocations`) stay locked until their transaction ends: numbers become visible in their order.
 counters = Table(
     "counters",
     store,

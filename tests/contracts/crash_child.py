@@ -35,7 +35,8 @@ async def append_and_accept(url: str) -> None:
             [position] = await log.append([record])
             say("entry", record.record_id, position.index)
             consent = samples.consent(consent_id=f"consent-{uuid.uuid4()}")
-            await store.submit(ConsentStep(consent=consent), Idempotency(key=consent.consent_id, fingerprint="f"))
+            key = Idempotency(key=consent.consent_id, fingerprint="f")
+            await store.submit(lambda _: ConsentStep(consent=consent), key)
 
             def decide(found: Consent | None) -> ExchangeStep:
                 assert found is not None

@@ -143,10 +143,10 @@ async def test_a_failed_commit_fails_its_callers_and_the_store_goes_on(url: str)
     consent = samples.consent()
     switch.on = True
     with pytest.raises(UpstreamUnavailable):
-        await opened.submit(ConsentStep(consent=consent), key)
+        await opened.submit(lambda _: ConsentStep(consent=consent), key)
     assert not opened.healthy()
     switch.on = False
-    assert await opened.submit(ConsentStep(consent=consent), key) == consent
+    assert await opened.submit(lambda _: ConsentStep(consent=consent), key) == consent
     assert opened.healthy()
     assert await opened.consent(consent.consent_id) == consent
     await opened.close()
@@ -157,11 +157,11 @@ async def test_a_full_disk_fails_writes_and_not_reads(url: str) -> None:
     small_disk(writing, pages=60)
     opened = store(url, writing)
     consent = samples.consent()
-    await opened.submit(ConsentStep(consent=consent), samples.idempotency())
+    await opened.submit(lambda _: ConsentStep(consent=consent), samples.idempotency())
 
     async def fill() -> None:
         while True:
-            await opened.submit(ConsentStep(consent=samples.consent()), samples.idempotency())
+            await opened.submit(lambda _: ConsentStep(consent=samples.consent()), samples.idempotency())
 
     with pytest.raises(UpstreamUnavailable):
         await fill()
@@ -268,7 +268,7 @@ async def test_a_repetition_that_waited_for_the_first_is_answered_and_not_refuse
         raise ConsentConsumed()
 
     async with open_store(url, sealer=FakeSealer(), lease_owner="second", queue_max=99, batch_max=9) as second:
-        await second.submit(ConsentStep(consent=consent), samples.idempotency())
+        await second.submit(lambda _: ConsentStep(consent=consent), samples.idempotency())
         with engines.create(url).connect() as first, engines.create(url).connect() as watcher:
             work = Work(first, FakeSealer(), "first")
             work.load([Change(apply=lambda _: None, consent_id=consent.consent_id)])

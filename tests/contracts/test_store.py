@@ -18,6 +18,7 @@ from gateway.errors import (
     IdempotencyConflict,
     StateConflict,
 )
+from gateway.oauth.grant import AuthCode
 from gateway.ports import ConsentStep, ExchangeStep, NewNotice
 from tests import samples
 from tests.fakes import FakeSealer
@@ -43,7 +44,7 @@ def notice(**changes: str) -> NewNotice:
 
 
 async def submitted(store: SqlStore, **changes: object) -> Consent:
-    return await store.submit(ConsentStep(consent=samples.consent(**changes)), samples.idempotency())
+    return await store.submit(lambda _: ConsentStep(consent=samples.consent(**changes)), samples.idempotency())
 
 
 def reserve(consent: Consent | None) -> ExchangeStep:
@@ -82,7 +83,7 @@ def shared(exchange: Exchange) -> ExchangeStep:
 class TestConsents:
     async def test_submitted_consent_comes_back_as_it_was(self, store: SqlStore) -> None:
         consent = samples.consent(reserved=1, used=2, reject_code="ConsentRejectReasonInvalidScope", max_uses=9)
-        assert await store.submit(ConsentStep(consent=consent), samples.idempotency()) == consent
+        assert await store.submit(lambda _: ConsentStep(consent=consent), samples.idempotency()) == consent
         assert await store.consent(consent.consent_id) == consent
 
     async def test_unknown_consent_is_none(self, store: SqlStore) -> None:
@@ -90,24 +91,27 @@ class TestConsents:
 
     async def test_same_key_and_body_make_one_consent(self, store: SqlStore) -> None:
         key = samples.idempotency()
-        steps = [ConsentStep(consent=samples.consent(), notices=(notice(),)) for _ in range(20)]
-        made = await asyncio.gather(*(store.submit(step, key) for step in steps))
-        again = await store.submit(steps[-1], key)
+
+        def decide(_: AuthCode | None) -> ConsentStep:
+            return ConsentStep(consent=samples.consent(), notices=(notice(),))
+
+        made = await asyncio.gather(*(store.submit(decide, key) for _ in range(20)))
+        again = await store.submit(decide, key)
         assert {consent.consent_id for consent in (*made, again)} == {made[0].consent_id}
         assert len(await store.consents(samples.BANK, status=None, after=None, limit=100)) == 1
         assert len(await store.notices(samples.BANK, after=0, limit=100)) == 1
 
     async def test_same_key_with_another_body_is_a_conflict(self, store: SqlStore) -> None:
         key = samples.idempotency()
-        await store.submit(ConsentStep(consent=samples.consent()), key)
+        await store.submit(lambda _: ConsentStep(consent=samples.consent()), key)
         with pytest.raises(IdempotencyConflict):
-            await store.submit(ConsentStep(consent=samples.consent()), replace(key, fingerprint="other"))
+            await store.submit(lambda _: ConsentStep(consent=samples.consent()), replace(key, fingerprint="other"))
 
     async def test_replicas_with_one_key_make_one_consent(self, store: SqlStore, replica: Opener) -> None:
         key = samples.idempotency()
         async with replica("replica-2") as other:
             made = await asyncio.gather(
-                *(side.submit(ConsentStep(consent=samples.consent()), key) for side in (store, other) * 10)
+                *(side.submit(lambda _: ConsentStep(consent=samples.consent()), key) for side in (store, other) * 10)
             )
         assert len({consent.consent_id for consent in made}) == 1
 

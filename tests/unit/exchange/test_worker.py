@@ -20,7 +20,7 @@ async def test_a_round_looks_at_everything(world: World) -> None:
     exchange = await world.settled(await world.ask(await world.consent()))
     expiring = await world.consent(expire_time=NOW + 60)
     await world.store.submit(
-        ConsentStep(consent=samples.consent(), records=(samples.record(type="consent.submitted"),)),
+        lambda _: ConsentStep(consent=samples.consent(), records=(samples.record(type="consent.submitted"),)),
         samples.idempotency(),
     )
     world.refusals.count(BANK, "RATE_LIMITED")
@@ -65,7 +65,9 @@ async def test_counts_that_could_not_be_written_are_written_later(world: World) 
 
 
 async def test_one_failing_round_does_not_end_the_loop(world: World) -> None:
-    await world.store.submit(ConsentStep(consent=samples.consent(), records=(samples.record(),)), samples.idempotency())
+    await world.store.submit(
+        lambda _: ConsentStep(consent=samples.consent(), records=(samples.record(),)), samples.idempotency()
+    )
     world.audit.refuses = 2
     stop, recovered = asyncio.Event(), asyncio.Event()
 
@@ -84,7 +86,9 @@ async def test_one_failing_round_does_not_end_the_loop(world: World) -> None:
 async def test_a_chore_that_fails_keeps_nothing_else_from_being_done(world: World) -> None:
     world.platform.answer = SILENCE
     waiting = await world.settled(await world.ask(await world.consent()))
-    await world.store.submit(ConsentStep(consent=samples.consent(), records=(samples.record(),)), samples.idempotency())
+    await world.store.submit(
+        lambda _: ConsentStep(consent=samples.consent(), records=(samples.record(),)), samples.idempotency()
+    )
     world.clock.advance(5)
     world.audit.refuses = 1
     assert await world.worker.round() == 1

@@ -7,12 +7,12 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
+from adapters.sql import authorization_tables, migrations, search_tables, tables
 from adapters.sql import engine as engines
-from adapters.sql import migrations, search_tables, tables
 from adapters.sql.migrations import DatabaseUnusable, Schema, SchemaOutdated
 from tests.postgresql import PostgreSQL
 
-METADATA = {"store": tables.store, "audit": tables.audit, "index": search_tables.index}
+METADATA = {"store": authorization_tables.store, "audit": tables.audit, "index": search_tables.index}
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

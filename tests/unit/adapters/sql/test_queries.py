@@ -32,7 +32,7 @@ def connection(tmp_path: Path) -> Iterator[Connection]:
 def finish_exchanges(connection: Connection, count: int) -> None:
     work = Work(connection, FakeSealer(), "replica-1")
     consent = samples.consent()
-    work.submit(ConsentStep(consent=consent), samples.idempotency())
+    work.submit(lambda _: ConsentStep(consent=consent), samples.idempotency())
     for _ in range(count):
         step = ExchangeStep(exchange=replace(samples.exchange(consent), status=ExchangeStatus.SHARED))
         work.accept(consent.consent_id, samples.idempotency(), lease_until=0.0, decide=partial(_decided, step))
