@@ -15,10 +15,18 @@ SOURCES = ("gateway", "adapters", "schemas")
 
 _SEARCH = ("tests/contracts/test_search_index.py", "one part of the index, tested whole by the port's contract")
 _STORE = ("tests/contracts/test_store.py", "one part of the SQL store, tested whole by the port's contract")
+_AUTHORIZATION = (
+    "tests/contracts/test_authorization_store.py",
+    "one part of the authorization server's state, tested whole by the port's contract",
+)
 _LOG = ("tests/contracts/test_audit_log.py", "one part of the SQL log, tested whole by the port's contract")
 
 COVERED: dict[str, tuple[str, str]] = {
     "adapters/sql/audit.py": _LOG,
+    "adapters/sql/authorization.py": _AUTHORIZATION,
+    "adapters/sql/authorization_changes.py": _AUTHORIZATION,
+    "adapters/sql/authorization_queries.py": _AUTHORIZATION,
+    "adapters/sql/authorization_rows.py": _AUTHORIZATION,
     "adapters/sql/changes.py": _STORE,
     "adapters/sql/entry_rows.py": _LOG,
     "adapters/sql/log_acts.py": (
@@ -27,6 +35,7 @@ COVERED: dict[str, tuple[str, str]] = {
     ),
     "adapters/sql/log_check.py": _LOG,
     "adapters/sql/log_turn.py": _LOG,
+    "adapters/sql/outbox_rows.py": _STORE,
     "adapters/sql/queries.py": _STORE,
     "adapters/sql/rows.py": _STORE,
     "adapters/sql/search_index.py": _SEARCH,
