@@ -21,10 +21,10 @@ from urllib.parse import quote_plus, urlsplit
 import aiohttp
 from yarl import URL
 
+from gateway.core.ijson import parse
 from gateway.errors import SchemaInvalid, TokenInvalid, UpstreamUnavailable
 from gateway.oauth.access_token import AccessToken, Fault, check_introspection, refused
 from gateway.ports import Clock
-from gateway.profiles.ijson import parse
 
 ANSWER_BYTES_MAX = 65_536
 SECRET_BYTES_MAX = 4_096

@@ -16,10 +16,10 @@ from urllib.parse import urlsplit, urlunsplit
 import aiohttp
 from yarl import URL
 
+from gateway.core.ijson import parse
 from gateway.errors import SchemaInvalid, UpstreamUnavailable
 from gateway.oauth.keys import KeySet, KeysInvalid, parse_keys
 from gateway.ports import Clock
-from gateway.profiles.ijson import parse
 
 DOCUMENT_BYTES_MAX = 262_144
 _URL_CHARACTERS_MAX = 2_048

@@ -13,19 +13,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from joserfc.util import urlsafe_b64decode
-
 from adapters.issuers.jwks import IssuerKeys
-from gateway.errors import SchemaInvalid
 from gateway.oauth.access_token import AccessToken, Fault, check_claims, refused
-from gateway.oauth.keys import KEY_ID_CHARACTERS_MAX, KeySet
+from gateway.oauth.jws import JwsInvalid, algorithm_and_key_id, parse_jws, verified
+from gateway.oauth.keys import KeySet
 from gateway.ports import Clock
-from gateway.profiles.ijson import parse
 
 TOKEN_CHARACTERS_MAX = 8_192
-
-# RFC 7515 §4.1, RFC 7797: members by which a token would bring its own key, or change what is signed.
-_REFUSED_MEMBERS = frozenset({"jku", "jwk", "x5u", "x5c", "crit", "b64", "enc", "zip"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,10 +59,7 @@ class JwtVerifier:
         issuer's keys cannot be had."""
         if len(token) > TOKEN_CHARACTERS_MAX:
             raise refused(Fault.TOO_LARGE)
-        if not token.isascii():
-            raise refused(Fault.MALFORMED)
-        encoded = token.encode()
-        name = hashlib.sha256(encoded).digest()
+        name = hashlib.sha256(token.encode(errors="surrogatepass")).digest()
         remembered = self._verified.get(name)
         if remembered is not None:
             access, issuer, keys = remembered
@@ -76,7 +67,7 @@ class JwtVerifier:
                 self._verified.move_to_end(name)
                 return access
             del self._verified[name]
-        access, issuer, keys = await self._verify(encoded)
+        access, issuer, keys = await self._verify(token)
         self._verified[name] = access, issuer, keys
         if len(self._verified) > self._cache_max:
             self._verified.popitem(last=False)
@@ -88,25 +79,20 @@ class JwtVerifier:
             for issuer in self._issuers.values():
                 tasks.create_task(issuer.keys.run())
 
-    async def _verify(self, token: bytes) -> tuple[AccessToken, TrustedIssuer, KeySet]:
-        segments = token.split(b".")
-        if len(segments) != 3:  # five are a JWE (RFC 7516 §3.1)
-            raise refused(Fault.MALFORMED)
-        header, claims = _object(segments[0]), _object(segments[1])
-        issuer = self._issuer(claims.get("iss"))
-        algorithm, key_id = _checked(header, issuer)
-        keys = await issuer.keys.usable()
-        key = keys.find(algorithm, key_id)
-        if key is None:
-            keys = await issuer.keys.newer(keys)
-            key = keys.find(algorithm, key_id)
-        if key is None:
-            raise refused(Fault.KEY)
-        if not key.verifies(segments[0] + b"." + segments[1], _decoded(segments[2])):
-            raise refused(Fault.SIGNATURE)
+    async def _verify(self, token: str) -> tuple[AccessToken, TrustedIssuer, KeySet]:
+        try:
+            jws = parse_jws(token, characters_max=TOKEN_CHARACTERS_MAX)
+            issuer = self._issuer(jws.claims.get("iss"))
+            algorithm, key_id = algorithm_and_key_id(jws, algorithms=issuer.algorithms)
+            keys = await issuer.keys.usable()
+            if keys.find(algorithm, key_id) is None:
+                keys = await issuer.keys.newer(keys)
+            verified(jws, keys, algorithm, key_id)
+        except JwsInvalid as error:
+            raise refused(Fault(error.fault)) from error
         access = check_claims(
-            header,
-            claims,
+            jws.header,
+            jws.claims,
             issuer=issuer.issuer,
             resource=self._resource,
             now=self._clock.now(),
@@ -121,33 +107,3 @@ class JwtVerifier:
         if issuer is None:
             raise refused(Fault.ISSUER)
         return issuer
-
-
-def _checked(header: dict[str, Any], issuer: TrustedIssuer) -> tuple[str, str | None]:
-    """`alg` and `kid` of an acceptable header."""
-    if not _REFUSED_MEMBERS.isdisjoint(header):
-        raise refused(Fault.HEADER)
-    algorithm, key_id = header.get("alg"), header.get("kid")
-    # RFC 8725 §3.1: from the issuer's list, and `KeySet.find` gives only keys that are for this algorithm.
-    if not isinstance(algorithm, str) or algorithm not in issuer.algorithms:
-        raise refused(Fault.ALGORITHM)
-    if "kid" in header and (not isinstance(key_id, str) or len(key_id) > KEY_ID_CHARACTERS_MAX):
-        raise refused(Fault.HEADER)
-    return algorithm, key_id
-
-
-def _object(segment: bytes) -> dict[str, Any]:
-    try:
-        value = parse(_decoded(segment))
-    except SchemaInvalid as error:
-        raise refused(Fault.MALFORMED) from error
-    if not isinstance(value, dict):
-        raise refused(Fault.MALFORMED)
-    return value
-
-
-def _decoded(segment: bytes) -> bytes:
-    try:
-        return urlsafe_b64decode(segment)  # strict: no padding, no unused bits (RFC 7515 §2)
-    except ValueError as error:
-        raise refused(Fault.MALFORMED) from error

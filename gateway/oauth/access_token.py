@@ -1,7 +1,8 @@
-"""What a signed access token must say before it is believed: RFC 9068 claims, RFC 8705 binding, RFC 9396 details.
+"""What an access token must say before it is believed: RFC 9068 claims, its binding (RFC 8705, RFC 9449), RFC 9396
+details. Of a signed token, or of what its issuer says about an opaque one (RFC 7662).
 
-Pure rules over an already verified header and payload; keys and signatures are the verifier's (adapters.issuers).
-Whatever the JSON holds, the answer is an AccessToken or TokenInvalid with one of the codes of `Fault`.
+Pure rules over what was verified before; keys, signatures and calls are the verifier's (adapters.issuers). Whatever
+the JSON holds, the answer is an AccessToken or TokenInvalid with one of the codes of `Fault`.
 """
 
 from __future__ import annotations
@@ -51,19 +52,26 @@ class Fault(StrEnum):
     SCOPE = "scope"
     CONFIRMATION = "confirmation"
     DETAILS = "details"
+    AUTH_TIME = "auth_time"
+    INACTIVE = "inactive"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccessToken:
-    """A verified RFC 9068 access token. `thumbprint` is `cnf.x5t#S256` (RFC 8705 §3.1)."""
+    """A verified access token. It is bound to `thumbprint`, `cnf.x5t#S256` (RFC 8705 §3.1), or to `jkt` (RFC 9449
+    §6.1): exactly one of them is there."""
 
     issuer: str
     client_id: str
     subject: str
     scopes: frozenset[str]
-    thumbprint: str
+    thumbprint: str | None
     expires_at: int
     grants: tuple[Grant, ...]
+    jkt: str | None = None
+    token_id: str = ""  # `jti`; none of an opaque token whose issuer does not say it
+    grant_id: str | None = None
+    auth_time: int | None = None  # when the data owner signed in
 
 
 def check_claims(
@@ -90,15 +98,49 @@ def check_claims(
     if not _names(claims.get("aud"), resource):
         raise refused(Fault.AUDIENCE)
     expires_at = _times(claims, now=now, skew_seconds=skew_seconds, lifetime_seconds_max=lifetime_seconds_max)
-    _name(claims, "jti", Fault.TOKEN_ID)
+    token_id = _name(claims, "jti", Fault.TOKEN_ID)
+    return _token(claims, issuer=issuer, token_id=token_id, expires_at=expires_at, approves=approves)
+
+
+def check_introspection(
+    body: Mapping[str, Any], *, issuer: str, resource: str, now: float, skew_seconds: int, approves: bool
+) -> AccessToken:
+    """What an issuer says about an opaque token (RFC 7662 §2.2), held to the rules of a signed one.
+
+    What the answer may leave out is not asked for: `iss`, `iat`, `jti`. What decides here must be there: `active`,
+    `aud`, `exp`, `client_id`, `cnf`. Raises TokenInvalid.
+    """
+    if body.get("active") is not True:
+        raise refused(Fault.INACTIVE)
+    if body.get("iss", issuer) != issuer:
+        raise refused(Fault.ISSUER)
+    if not _names(body.get("aud"), resource):
+        raise refused(Fault.AUDIENCE)
+    expires_at = _time(body.get("exp"), Fault.EXPIRY)
+    if expires_at <= now:
+        raise refused(Fault.EXPIRED)
+    for name, fault in (("iat", Fault.ISSUED_AT), ("nbf", Fault.NOT_BEFORE)):
+        if name in body and _time(body[name], fault) > now + skew_seconds:
+            raise refused(fault)
+    token_id = _name(body, "jti", Fault.TOKEN_ID) if "jti" in body else ""
+    claims = body if "sub" in body else {**body, "sub": body.get("client_id")}
+    return _token(claims, issuer=issuer, token_id=token_id, expires_at=expires_at, approves=approves)
+
+
+def _token(claims: Mapping[str, Any], *, issuer: str, token_id: str, expires_at: int, approves: bool) -> AccessToken:
+    thumbprint, jkt = _confirmation(claims.get("cnf"))
     return AccessToken(
         issuer=issuer,
         client_id=_name(claims, "client_id", Fault.CLIENT),
         subject=_name(claims, "sub", Fault.SUBJECT),
         scopes=_scopes(claims),
-        thumbprint=_thumbprint(claims.get("cnf")),
+        thumbprint=thumbprint,
+        jkt=jkt,
         expires_at=expires_at,
         grants=_grants(claims.get("authorization_details", []), approves=approves),
+        token_id=token_id,
+        grant_id=_name(claims, "grant_id", Fault.DETAILS) if "grant_id" in claims else None,
+        auth_time=_time(claims["auth_time"], Fault.AUTH_TIME) if "auth_time" in claims else None,
     )
 
 
@@ -152,14 +194,14 @@ def _scopes(claims: Mapping[str, Any]) -> frozenset[str]:
     return frozenset(value.split(" "))
 
 
-def _thumbprint(confirmation: Any) -> str:
-    # RFC 8705 §3.1. Exactly this member: a second binding (RFC 9449 `jkt`) that nobody checks would be no binding.
-    if not isinstance(confirmation, dict) or confirmation.keys() != {"x5t#S256"}:
+def _confirmation(confirmation: Any) -> tuple[str | None, str | None]:
+    """`x5t#S256` or `jkt`. Exactly one member: a second binding that nobody checks would be no binding."""
+    if not isinstance(confirmation, dict) or len(confirmation) != 1:
         raise refused(Fault.CONFIRMATION)
-    value = confirmation["x5t#S256"]
-    if not isinstance(value, str) or _THUMBPRINT.fullmatch(value) is None:
+    (name, value), *_ = confirmation.items()
+    if name not in {"x5t#S256", "jkt"} or not isinstance(value, str) or _THUMBPRINT.fullmatch(value) is None:
         raise refused(Fault.CONFIRMATION)
-    return value
+    return (value, None) if name == "x5t#S256" else (None, value)
 
 
 def _grants(details: Any, *, approves: bool) -> tuple[Grant, ...]:

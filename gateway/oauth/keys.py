@@ -14,8 +14,8 @@ from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, Key, OKPKey, RSAKey
 from joserfc.jws import JWSRegistry
 
+from gateway.core.ijson import parse
 from gateway.errors import SchemaInvalid
-from gateway.profiles.ijson import parse
 
 KEYS_MAX = 64
 KEY_ID_CHARACTERS_MAX = 256
@@ -82,6 +82,13 @@ def parse_keys(data: bytes) -> KeySet:
     if not len(keys):
         raise KeysInvalid("no_usable_key")
     return keys
+
+
+def public_key(member: Mapping[str, Any]) -> VerificationKey | None:
+    """One JWK as a key, or None when it is not a public signature key of a kind that is used here."""
+    if member.get("kty") == "oct" or not _SECRET_MEMBERS.isdisjoint(member):
+        return None
+    return _key(member)
 
 
 def _key(member: Mapping[str, Any]) -> VerificationKey | None:

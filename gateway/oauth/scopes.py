@@ -16,6 +16,14 @@ CONSENTS = "cdi:consents"  # create, read, revoke own consents
 DATA_REQUESTS = "cdi:data-requests"  # create data requests under a consent, and all of DATA_REQUESTS_READ
 DATA_REQUESTS_READ = "cdi:data-requests:read"  # read, acknowledge, cancel own data requests
 NOTICES = "cdi:notices"
+EVIDENCE = "cdi:evidence"  # register and follow evidence
+GRANT_QUERY = "grant_management_query"  # FAPI Grant Management §6.1
+GRANT_REVOKE = "grant_management_revoke"
+
+MACHINE = (CONSENTS, DATA_REQUESTS_READ, NOTICES, EVIDENCE, GRANT_QUERY, GRANT_REVOKE)
+"""What a client may have by itself."""
+CONSENT = (DATA_REQUESTS,)
+"""What needs a data owner."""
 
 
 def require(token: AccessToken, *any_of: str) -> None:
@@ -26,14 +34,19 @@ def require(token: AccessToken, *any_of: str) -> None:
         raise ScopeInsufficient(headers={"WWW-Authenticate": challenge})
 
 
-def bound(token: AccessToken, certificate: Certificate, participant: Participant) -> None:
+def bound(
+    token: AccessToken, certificate: Certificate, participant: Participant, proven_jkt: str | None = None
+) -> None:
     """The token is in the hands that it was issued to. Raises TokenNotBound.
 
-    The certificate of this connection is the one that the token names (RFC 8705 §3), and its client is one of this
-    participant's: an issuer that binds one bank's token to another bank's certificate must not mix the two.
+    The certificate of this connection is the one that the token names (RFC 8705 §3), or the key of the DPoP proof is
+    (`proven_jkt`, RFC 9449 §7.1); and its client is one of this participant's: an issuer that binds one bank's token to
+    another bank's certificate must not mix the two.
     """
-    if not hmac.compare_digest(token.thumbprint, certificate.thumbprint):
-        raise TokenNotBound(private="certificate")
+    expected = token.thumbprint if token.jkt is None else token.jkt
+    shown = certificate.thumbprint if token.jkt is None else proven_jkt
+    if expected is None or shown is None or not hmac.compare_digest(expected, shown):
+        raise TokenNotBound(private="certificate" if token.jkt is None else "dpop_key")
     if token.client_id not in participant.clients:
         raise TokenNotBound(private="client")
 

@@ -7,12 +7,11 @@ from typing import Any
 
 import orjson
 
-from gateway.core import lifecycle
+from gateway.core import ijson, lifecycle
 from gateway.core.canonical import canonical
 from gateway.core.consent import DataRequest
 from gateway.core.model import Consent, Digest, Exchange, Logged, Notice, Verdict
 from gateway.errors import GatewayError, TooLarge
-from gateway.profiles import ijson
 from gateway.profiles.cdi_v1 import parsing, rendering
 from gateway.profiles.cdi_v1.parsing import ConsentRequest
 from gateway.profiles.problem import problem

@@ -10,8 +10,8 @@ from typing import Any
 
 import orjson
 
+from gateway.core import ijson
 from gateway.errors import SchemaInvalid
-from gateway.profiles import ijson
 from gateway.profiles.dvp_v1.signature import KeySet, SignatureError, Signer, sign, verify
 from gateway.profiles.validation import Validators
 

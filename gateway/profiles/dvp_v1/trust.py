@@ -7,11 +7,11 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from gateway.core import ijson
 from gateway.core.canonical import canonical
 from gateway.core.merkle import leaf_hash, root_from_path
 from gateway.core.model import ChainReference
 from gateway.errors import SchemaInvalid
-from gateway.profiles import ijson
 from gateway.profiles.dvp_v1.signature import (
     KeySet,
     SignatureError,

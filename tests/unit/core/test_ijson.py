@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
+from gateway.core import ijson
 from gateway.errors import SchemaInvalid
-from gateway.profiles import ijson
 from tests.fakes_profiles import vectors
 
 VECTORS = dict(vectors("ijson"))
