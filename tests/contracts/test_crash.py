@@ -19,16 +19,16 @@ ROOT = Path(__file__).parents[2]
 KILLS = 10
 
 
-async def kill_after(url: str, lines: int) -> list[list[str]]:
+async def kill_after(url: str, lines: int, *, child: str = "tests.contracts.crash_child") -> list[list[str]]:
     """What the child acknowledged until it was killed, about when it had printed `lines` lines."""
-    child = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tests.contracts.crash_child", url, cwd=ROOT, stdout=asyncio.subprocess.PIPE
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", child, url, cwd=ROOT, stdout=asyncio.subprocess.PIPE
     )
-    assert child.stdout is not None
-    printed = [await child.stdout.readline() for _ in range(lines)]
-    child.kill()
-    printed.append(await child.stdout.read())
-    await child.wait()
+    assert process.stdout is not None
+    printed = [await process.stdout.readline() for _ in range(lines)]
+    process.kill()
+    printed.append(await process.stdout.read())
+    await process.wait()
     whole = b"".join(printed).decode().split("\n")[:-1]  # a last line without its end was not said
     return [line.split() for line in whole]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,10 @@ from adapters.sql import migrations
 from adapters.sql.audit import SqlAuditLog, open_audit_log
 from adapters.sql.changes import Change, Work
 from adapters.sql.store import SqlStore, open_store
-from gateway.core.model import Consent
+from gateway.core.model import Consent, ConsentStatus
 from gateway.errors import AuditUnavailable, ConsentConsumed, UpstreamUnavailable
-from gateway.ports import ConsentStep, ExchangeStep, NewNotice
-from tests import samples
+from gateway.ports import ConsentStep, ExchangeStep, GrantStep, NewNotice
+from tests import oauth_samples, samples
 from tests.fakes import FakeSealer
 from tests.postgresql import PostgreSQL
 
@@ -149,6 +150,32 @@ async def test_a_failed_commit_fails_its_callers_and_the_store_goes_on(url: str)
     assert await opened.submit(lambda _: ConsentStep(consent=consent), key) == consent
     assert opened.healthy()
     assert await opened.consent(consent.consent_id) == consent
+    await opened.close()
+
+
+async def test_a_revocation_whose_commit_failed_ends_and_announces_nothing(url: str) -> None:
+    writing = engines.create(url)
+    switch = Switch(writing)
+    opened = store(url, writing)
+    consent = samples.consent()
+    grant = oauth_samples.grant(consent)
+    await opened.submit(lambda _: ConsentStep(consent=consent), samples.idempotency())
+    await opened.authorization.add_grant(GrantStep(grant=grant))
+
+    async def revoke() -> None:
+        revoked = replace(consent, status=ConsentStatus.REVOKED)
+        await opened.change_consent(consent.consent_id, lambda _: ConsentStep(consent=revoked))
+
+    switch.on = True
+    with pytest.raises(UpstreamUnavailable):
+        await revoke()
+    switch.on = False
+    assert await opened.consent(consent.consent_id) == consent
+    assert await opened.authorization.live_grant(grant.client_id, consent.consent_id) == grant
+    assert await opened.authorization.revocations(after=0, now=samples.NOW) == []
+    await revoke()
+    assert await opened.authorization.live_grant(grant.client_id, consent.consent_id) is None
+    assert [one.sequence for one in await opened.authorization.revocations(after=0, now=samples.NOW)] == [1]
     await opened.close()
 
 
