@@ -39,14 +39,16 @@ async def revoke(story: Story, owner: DataOwner, consent_id: str) -> None:
     before = owner.shown
     after = await owner.revoke(consent_id)
     _tell(story, owner, owner.shown[len(before) : -1])
-    story.check(f"{after.status} “{after.title}”, and nothing to revoke any more", after.form_to("/revocation") is None)
+    story.check(
+        f"{after.status} “{_plain(after.title)}”, and nothing to revoke any more", after.form_to("/revocation") is None
+    )
 
 
 def _tell(story: Story, owner: DataOwner, pages: Sequence[Page]) -> None:
     """What the owner saw, and did there."""
     for page in pages:
         connection = f"{owner.owner_id}'s browser → {origin(page.url)} (TLSv1.3)"
-        story.asked(connection, f"“{page.title}”: {_done_at(page)}")
+        story.asked(connection, f"“{_plain(page.title)}”: {_done_at(page)}")
 
 
 def _done_at(page: Page) -> str:
@@ -55,6 +57,11 @@ def _done_at(page: Page) -> str:
     if page.form_with_button("approve") is not None:
         return "approve"
     return "revoke" if page.form_to("/revocation") is not None else "read"
+
+
+def _plain(title: str) -> str:
+    """Without the marks that keep a name's direction to itself (UAX #9), which terminals show as boxes."""
+    return title.replace("\u2068", "").replace("\u2069", "")
 
 
 def _said(reply: Reply) -> str:
