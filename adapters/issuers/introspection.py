@@ -30,8 +30,6 @@ ANSWER_BYTES_MAX = 65_536
 SECRET_BYTES_MAX = 4_096
 NEGATIVE_SECONDS_MAX = 5.0
 """What an issuer does not know now it may know soon: a refusal is not believed for longer."""
-INACTIVE = "inactive"
-"""Beside the codes of `Fault`: no issuer calls the token active."""
 _CONNECTIONS_MAX = 16
 _TOKEN = re.compile(r"[\x21-\x7e]{1,8192}")  # RFC 6749 A.12, bounded
 

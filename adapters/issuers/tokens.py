@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from adapters.issuers.introspection import INACTIVE, IntrospectionVerifier
+from adapters.issuers.introspection import IntrospectionVerifier
 from adapters.issuers.verifier import JwtVerifier
-from gateway.errors import TokenInvalid, UpstreamUnavailable
+from gateway.errors import UpstreamUnavailable
 from gateway.oauth.access_token import AccessToken, Fault, refused
 
 _DOTS_OF_A_JWT = 2  # RFC 7515 §3.1; a JWE, with four, is opaque to all but its recipient
@@ -38,9 +38,7 @@ class Tokens:
                     return access
         if outage is not None:
             raise outage
-        if not self._introspection:
-            raise refused(Fault.MALFORMED)
-        raise TokenInvalid(private=INACTIVE)
+        raise refused(Fault.INACTIVE if self._introspection else Fault.MALFORMED)
 
     async def run(self) -> None:
         """Keep all issuers' keys fresh until cancelled. Owned by the application's task group."""

@@ -18,10 +18,10 @@ from joserfc.jwk import Key
 from joserfc.jws import JWSRegistry
 from joserfc.util import urlsafe_b64decode
 
+from gateway.core.ijson import parse
 from gateway.errors import SchemaInvalid
 from gateway.oauth.keys import KEY_ID_CHARACTERS_MAX
 from gateway.ports.authorization import LoginRefused, SignedIn
-from gateway.profiles.ijson import parse
 
 TOKEN_CHARACTERS_MAX = 32_768
 OWNER_ID_CHARACTERS_MAX = 64  # schemas/cdi/v1: `dataOwnerId`

@@ -22,10 +22,10 @@ from adapters.login.credentials import Credentials, authentication
 from adapters.login.id_token import SKEW_SECONDS, Expected, claims_of, header_of, signed_in
 from adapters.login.provider import Description, Provider
 from adapters.login.transport import BoundedTransport, Unreachable, no_cookies, one_call
+from gateway.core.ijson import parse
 from gateway.errors import SchemaInvalid, UpstreamUnavailable
 from gateway.ports import Clock
 from gateway.ports.authorization import LoginChallenge, LoginRefused, SignedIn
-from gateway.profiles.ijson import parse
 
 with warnings.catch_warnings():
     # Authlib 1.9 prefers a fork of httpx, and says so on standard error at every start.

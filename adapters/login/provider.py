@@ -16,10 +16,10 @@ import httpx
 import orjson
 
 from adapters.login.transport import Unreachable, one_call
+from gateway.core.ijson import parse
 from gateway.errors import SchemaInvalid, UpstreamUnavailable
 from gateway.oauth.keys import KeySet, KeysInvalid, VerificationKey, parse_keys
 from gateway.ports import Clock
-from gateway.profiles.ijson import parse
 
 REFRESH_SECONDS = 300.0
 STALE_SECONDS_MAX = 3_600.0

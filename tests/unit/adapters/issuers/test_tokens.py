@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator
 import pytest
 from aiohttp import web
 
-from adapters.issuers.introspection import INACTIVE
 from adapters.issuers.jwks import IssuerKeys
 from adapters.issuers.local import LocalKeys
 from adapters.issuers.tokens import Tokens
@@ -79,7 +78,7 @@ async def test_an_active_token_for_something_else_is_asked_of_no_other() -> None
 
 async def test_a_token_that_nobody_knows_is_refused() -> None:
     async with two_issuers() as (tokens, _, _):
-        assert await fault(tokens, "opaque") == INACTIVE
+        assert await fault(tokens, "opaque") == Fault.INACTIVE.value
 
 
 async def test_an_issuer_that_is_down_is_in_no_others_way() -> None:
