@@ -8,10 +8,10 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, ExitStack
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Self
 from urllib.parse import urlencode
 
 import orjson
@@ -38,19 +38,25 @@ CACHE_SECONDS = 0.5
 class Outside:
     """A world whose gateway trusts the other issuer, and what its clients do there."""
 
-    def __init__(self, stage: Stage, provider: OidcProvider, binary: Path, stack: AsyncExitStack) -> None:
+    def __init__(self, stage: Stage, provider: OidcProvider, binary: Path, process: ExitStack) -> None:
         self.stage, self.provider = stage, provider
         self.dpop = DPoP()
         self.clock = WallClock()
         self.binary = binary
-        self._stack, self._banks = stack, {"bank-a": stage.bank_a, "bank-b": stage.bank_b}
-        self._process = AsyncExitStack()
+        self._banks = {"bank-a": stage.bank_a, "bank-b": stage.bank_b}
+        self._process, self._stack = process, AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._stack.aclose()
 
     def start(self, *, keys: list[dict[str, Any]] | None = None) -> None:
         self._process.enter_context(self.provider.running(self.binary, keys=keys))
 
-    async def stop(self) -> None:
-        await self._process.aclose()
+    def stop(self) -> None:
+        self._process.close()
 
     async def bank(self, label: str) -> Bank:
         if label not in self._banks:
@@ -85,7 +91,8 @@ class Outside:
         client = self.stage.world.description["clients"][label]
         url = f"{self.provider.issuer}/{endpoint}"
         sent = {"client_id": client_id or client["clientId"], "scope": "cdi:consents", **form}
-        fields = {"Content-Type": "application/x-www-form-urlencoded", **how}
+        # Not kept: that server is stopped and started here.
+        fields = {"Content-Type": "application/x-www-form-urlencoded", "Connection": "close", **how}
         bank = await self.bank(label)
         nonce: str | None = None
         for _ in range(2):
@@ -148,15 +155,14 @@ async def outside(
             "cache_seconds": CACHE_SECONDS,
         },
     }
-    async with (
-        running_world(folder, settings={"oauth": {"issuers": [issuer]}}) as world,
-        Stage(world) as stage,
-        AsyncExitStack() as stack,
-    ):
-        one = Outside(stage, provider, binary, stack)
-        one.start()
-        stack.push_async_callback(one.stop)
-        yield one
+    with ExitStack() as process:
+        process.enter_context(provider.running(binary))
+        async with (
+            running_world(folder, settings={"oauth": {"issuers": [issuer]}}) as world,
+            Stage(world) as stage,
+            Outside(stage, provider, binary, process) as one,
+        ):
+            yield one
 
 
 # --- signed tokens (RFC 9068) ----------------------------------------------------------------------------------
@@ -289,7 +295,7 @@ async def test_a_token_for_a_consent_that_does_not_exist_asks_nothing(outside: O
 
 
 async def test_a_new_key_of_the_other_issuer_is_found(outside: Outside) -> None:
-    await outside.stop()
+    outside.stop()
     outside.start(keys=[oidc_provider.new_key("ES256"), oidc_provider.new_key("PS256")])
     token = await outside.token()
     async with asyncio.timeout(WAIT_SECONDS):
@@ -307,6 +313,6 @@ async def test_its_token_of_an_algorithm_that_is_not_listed_is_invalid(outside: 
 
 async def test_without_the_other_issuer_its_signed_tokens_count_and_opaque_ones_wait(outside: Outside) -> None:
     signed, opaque = await outside.token(), await outside.token(kind="opaque")
-    await outside.stop()
+    outside.stop()
     assert (await outside.read(signed)).status == 200
     check_problem(await outside.read(opaque), "UPSTREAM_UNAVAILABLE")
