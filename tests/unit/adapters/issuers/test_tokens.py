@@ -68,6 +68,15 @@ async def test_the_first_issuer_that_calls_it_active_is_its_issuer(opaque: str) 
         assert len(first.seen) == 1
 
 
+async def test_either_kind_may_be_bound_by_dpop_instead_of_a_certificate() -> None:
+    bound = {"jkt": "A" * 43}
+    async with two_issuers() as (tokens, first, _):
+        first.tokens["opaque"] = active(cnf=bound)
+        for presented in ("opaque", token(KEY, cnf=bound)):
+            access = await tokens.verify(presented)
+            assert (access.thumbprint, access.jkt) == (None, "A" * 43)
+
+
 async def test_an_active_token_for_something_else_is_asked_of_no_other() -> None:
     async with two_issuers() as (tokens, first, second):
         first.tokens["opaque"] = active(aud="https://other.example")

@@ -148,7 +148,7 @@ WRONG: dict[str, tuple[Callable[[], str], Fault]] = {
     "another resource": (lambda: token(EC, aud="https://other.example"), Fault.AUDIENCE),
     "expired": (lambda: token(EC, exp=NOW), Fault.EXPIRED),
     "for too long": (lambda: token(EC, exp=NOW + 3600), Fault.LIFETIME),
-    "DPoP-bound": (lambda: token(EC, cnf={"jkt": "A" * 43}), Fault.CONFIRMATION),
+    "bound twice": (lambda: token(EC, cnf={"jkt": "A" * 43, "x5t#S256": "A" * 43}), Fault.CONFIRMATION),
 }
 
 
