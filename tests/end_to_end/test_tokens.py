@@ -104,7 +104,6 @@ INVALID: dict[str, Forge] = {
     "an ID token": lambda s: s.minted(s.claims(), typ="JWT"),
     "a DPoP proof": lambda s: s.minted(s.claims(), typ="dpop+jwt"),
     "bound to nothing": lambda s: s.minted(s.claims(cnf=None)),
-    "bound by DPoP alone": lambda s: s.minted(s.claims(cnf={"jkt": s.thumbprint("bank-a")})),
     "bound twice": lambda s: s.minted(
         s.claims(cnf={"x5t#S256": s.thumbprint("bank-a"), "jkt": s.thumbprint("bank-a")})
     ),
@@ -186,6 +185,12 @@ async def test_a_stolen_token_is_worth_nothing_to_another_bank(stage: Stage) -> 
 
 async def test_a_token_bound_to_another_certificate_is_refused(stage: Stage) -> None:
     token = stage.minted(stage.claims(cnf={"x5t#S256": stage.thumbprint("bank-b")}))
+    check_problem(await read(stage, token), "TOKEN_NOT_BOUND")
+
+
+async def test_a_token_bound_by_dpop_is_no_bearer_token(stage: Stage) -> None:
+    """RFC 9449 §7.2: without a proof it would be worth as much as a stolen one."""
+    token = stage.minted(stage.claims(cnf={"jkt": stage.thumbprint("bank-a")}))
     check_problem(await read(stage, token), "TOKEN_NOT_BOUND")
 
 
