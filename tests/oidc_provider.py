@@ -69,8 +69,7 @@ class OidcProvider:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
-                env=node.environment(),
-                text=False,
+                env=node.environment(NODE_ENV="production"),
             )
         try:
             assert process.stdin is not None

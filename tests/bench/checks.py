@@ -34,9 +34,9 @@ ISSUER, RESOURCE = "https://as.example", "https://gateway.example"
 URL = f"{RESOURCE}/cdi/v1/data-requests"
 WORKERS = 64  # as many as there are connections
 TITLES = {
-    "check-remembered": "(e) check of a token that was verified before",
-    "check-new": "(f) check of a new token",
-    "check-dpop": "(g) check of a remembered token and its DPoP proof, the proof once for all replicas",
+    "check-remembered": "(e) check, token known",
+    "check-new": "(f) check, new token",
+    "check-dpop": "(g) check, token known, DPoP proof",
 }
 
 Presented = tuple[str, str | None]

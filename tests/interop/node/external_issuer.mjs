@@ -16,6 +16,17 @@ const scopes = told.scopes.join(" ");
 const subjectOf = (certificate) =>
   certificate.subject.split("\n").reverse().map((part) => part.replaceAll(",", "\\,")).join(",");
 
+// Parsed once for each connection: it stays the same there (TLS 1.3 has no renegotiation).
+const certificates = new WeakMap();
+function certificateOf(ctx) {
+  let certificate = certificates.get(ctx.socket);
+  if (certificate === undefined) {
+    certificate = ctx.socket.getPeerX509Certificate() ?? null;
+    certificates.set(ctx.socket, certificate);
+  }
+  return certificate ?? undefined;
+}
+
 const provider = new Provider(told.issuer, {
   clients: told.clients,
   jwks: { keys: told.keys },
@@ -41,10 +52,10 @@ const provider = new Provider(told.issuer, {
       certificateBoundAccessTokens: true,
       tlsClientAuth: true,
       selfSignedTlsClientAuth: true,
-      getCertificate: (ctx) => ctx.socket.getPeerX509Certificate?.(),
+      getCertificate: certificateOf,
       certificateAuthorized: (ctx) => ctx.socket.authorized,
       certificateSubjectMatches: (ctx, property, expected) =>
-        property === "tls_client_auth_subject_dn" && subjectOf(ctx.socket.getPeerX509Certificate()) === expected,
+        property === "tls_client_auth_subject_dn" && subjectOf(certificateOf(ctx)) === expected,
     },
     resourceIndicators: {
       enabled: true,
