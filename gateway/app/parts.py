@@ -39,6 +39,7 @@ from gateway.settings import Issuer, Participants, PlatformSettings, Settings, c
 from gateway.tls import client_context
 
 SOFTWARE = "cdi-dvp-gateway"
+REVOCATION_MARGIN_SECONDS = 600
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +76,8 @@ async def open_parts(settings: Settings, participants: Participants, log: Log) -
                 lease_owner=str(uuid.uuid4()),
                 queue_max=settings.store.queue_max,
                 batch_max=settings.store.batch_max,
+                # Longer than any token that is believed lives.
+                revocation_seconds=int(settings.oauth.lifetime_seconds_max) + REVOCATION_MARGIN_SECONDS,
             )
         )
         entries = await stack.enter_async_context(

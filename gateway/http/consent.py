@@ -21,6 +21,7 @@ from gateway.oauth.grant import OwnerSession
 from gateway.pages.views import Decision, DecisionForm, Problem
 from gateway.ports import LoginRefused
 
+ACR_REFUSED = "id_token_acr"  # a code of LoginRefused: the provider signed in as best it could
 _HANDLE = re.compile(r"[A-Za-z0-9_-]{20,128}")
 
 
@@ -113,7 +114,7 @@ class ConsentPages:
 
     async def _refused_login(self, request: web.Request, journey: Journey, code: str) -> web.Response:
         request[OUTCOME] = "LOGIN_REFUSED"
-        if code == "acr" and journey.to.startswith(f"{INTERACTIONS}/"):
+        if code == ACR_REFUSED and journey.to.startswith(f"{INTERACTIONS}/"):
             handle = journey.to.removeprefix(f"{INTERACTIONS}/")
             view = await self.interactions.unmet(handle)
             return await self._view(request, handle, None, view)
