@@ -40,6 +40,7 @@ RETRYABLE = {
     "AUDIT_UNAVAILABLE",
     "OVERLOADED",
 }
+_STEPPED_UP, _SILENT_ISSUER = "PERSONAL_CREDIT_REPORT", "https://localhost:1"
 NOBODY = "00000000-0000-4000-8000-000000000000"
 CONSENTS, DATA_REQUESTS = "/cdi/v1/consents", "/cdi/v1/data-requests"
 
@@ -47,7 +48,8 @@ CONSENTS, DATA_REQUESTS = "/cdi/v1/consents", "/cdi/v1/data-requests"
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stages:
     """`wide` is everybody's and stays as it is. `tight` belongs to this module: one request in flight, bank-b
-    suspended, `revoked` on the revocation list, one notices call a minute."""
+    suspended, `revoked` on the revocation list, one notices call a minute, fresh sign-ins for personal reports, and an
+    issuer that nobody has ever reached."""
 
     wide: Stage
     tight: Stage
@@ -72,6 +74,10 @@ async def stages(stage: Stage, tmp_path_factory: pytest.TempPathFactory) -> Asyn
     settings = {
         "limits": {"in_flight_max": 1, "body_timeout_seconds": 20},
         "rates": {"routes": {"GET /cdi/v1/notices": {"per_second": 0.01, "burst": 1}}},
+        "oauth": {
+            "step_up": [{"document_type": _STEPPED_UP, "max_age_seconds": 3_600}],
+            "issuers": [{"issuer": _SILENT_ISSUER, "ca_file": "pki/ca.pem"}],
+        },
     }
     async with staged(tmp_path_factory.mktemp("tight") / "world", settings) as tight:
         participants = tight.folder / "participants.yaml"
@@ -278,11 +284,13 @@ async def _(stages: Stages) -> object:
 
 @case("CONSENT_EXPIRED")
 async def _(stages: Stages) -> object:
+    """With a token that outlives the consent; the gateway's own never do."""
     stage = stages.wide
-    consent, token = await stage.approved(expire_time=stage.now + 3)
+    consent, _ = await stage.approved(expire_time=stage.now + 5)
+    token, machine = stage.minted(stage.claims(consent=consent)), await stage.machine_token()
     async with asyncio.timeout(30):
         while True:
-            seen = await stage.bank_a.call("GET", f"{CONSENTS}/{consent['consentId']}", token=token)
+            seen = await stage.bank_a.call("GET", f"{CONSENTS}/{consent['consentId']}", token=machine)
             if seen.json["status"] == "ConsentExpired":
                 return await _ask(stage, stage.bank_a, token, consent)
             await asyncio.sleep(0.05)
@@ -370,18 +378,30 @@ async def _(stages: Stages) -> object:
 
 @case("UPSTREAM_UNAVAILABLE")
 async def _(stages: Stages) -> object:
-    """A gateway that never had its issuer's keys cannot say anything about a token."""
+    """A gateway that never had an issuer's keys cannot say anything about its token."""
     stage = stages.tight
-    token = await stage.machine_token()
-    await stage.world.stop_gateway()
-    await stage.world.issuer.stop(grace_seconds=5)
-    await stage.world.start_gateway()
-    answer = await stage.bank_a.call("GET", CONSENTS, token=token, headers=_HEADERS)
-    stage.world.issuer.start()
-    await stage.world.stop_gateway()
-    await stage.world.start_gateway()
-    assert (await stage.bank_a.call("GET", CONSENTS, token=token)).status == 200
-    return answer
+    token = stage.minted(stage.claims(iss=_SILENT_ISSUER))
+    return await stage.bank_a.call("GET", CONSENTS, token=token, headers=_HEADERS)
+
+
+@case("AUTHENTICATION_TOO_OLD")
+async def _(stages: Stages) -> object:
+    """The owner's approval is there; a token that does not say when they signed in is not enough for this document."""
+    stage = stages.tight
+    consent, fresh = await stage.approved(document_type=_STEPPED_UP, max_uses=5)
+    body = {
+        "consentId": consent["consentId"],
+        "dataScope": {"scopeType": "DataScopeTypeUDR", "documentType": _STEPPED_UP},
+        "purpose": consent["purpose"],
+        "document": {"issuerId": consent["dataProviderId"], "digests": stage.sample["digests"]},
+    }
+
+    async def asked(token: str) -> Reply:
+        key = str(uuid.uuid4())
+        return await stage.bank_a.call("POST", DATA_REQUESTS, token=token, json=body, key=key, headers=_HEADERS)
+
+    assert (await asked(fresh)).status in {200, 202}
+    return await asked(stage.minted(stage.claims(consent=consent)))
 
 
 @case("AUDIT_UNAVAILABLE")
