@@ -10,8 +10,8 @@ from aiohttp.test_utils import TestServer
 from playwright.async_api import Browser, async_playwright
 
 from tests.browser.site import Site
+from tests.node import packages
 
-AXE = Path(__file__).parents[1] / "interop" / "node" / "node_modules" / "axe-core" / "axe.min.js"
 # An empty profile is Playwright's own doing; a sandbox of its own needs rights that a container does not give.
 ARGUMENTS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking")
 
@@ -36,4 +36,4 @@ async def chromium(require_tool: Callable[..., Path]) -> AsyncIterator[Browser]:
 @pytest.fixture(scope="session")
 def axe(require_tool: Callable[..., Path]) -> str:
     """The source of axe-core, which finds what keeps people out."""
-    return require_tool("axe-core", AXE if AXE.is_file() else None).read_text("utf-8")
+    return (require_tool("npm packages", packages()) / "axe-core" / "axe.min.js").read_text("utf-8")
