@@ -140,7 +140,11 @@ def _back_channel(
             clock=parts.clock,
         ),
         pushing=Pushing(
-            issuer=server.issuer, store=parts.store, state=parts.state, life_seconds=server.request_seconds
+            issuer=server.issuer,
+            resource=settings.oauth.resource,
+            store=parts.store,
+            state=parts.state,
+            life_seconds=server.request_seconds,
         ),
         tokens=TokenEndpoint(
             store=parts.store,
@@ -155,6 +159,7 @@ def _back_channel(
                 pairwise_key=shared.pseudonym_key,
                 life_seconds=server.access_token_seconds,
             ),
+            resource=settings.oauth.resource,
             refresh_tokens=server.refresh_tokens,
         ),
         grants=grants,

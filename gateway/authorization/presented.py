@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from gateway.audit.record import Actor
 from gateway.core.model import Certificate, Participant
 from gateway.core.quota import Allowance
-from gateway.exchange.possession import Shown
 from gateway.exchange.recording import actor
 from gateway.oauth.client import Client
 
@@ -19,7 +18,6 @@ class Presented:
 
     certificate: Certificate | None
     parameters: Mapping[str, str] = field(repr=False)
-    shown: Shown | None
     address: str
     interaction: str
 

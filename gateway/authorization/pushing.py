@@ -9,6 +9,7 @@ from gateway.authorization.handles import REQUEST_URI, kept, new_secret
 from gateway.authorization.presented import Authenticated
 from gateway.core.model import ConsentStatus
 from gateway.oauth.grant import AuthorizationRequest, PushedRequest
+from gateway.oauth.parameters import target
 from gateway.oauth.refusal import OAuthRefusal
 from gateway.oauth.request import authorization_request
 from gateway.oauth.request_object import unpack
@@ -24,8 +25,11 @@ class Pushed:
 
 
 class Pushing:
-    def __init__(self, *, issuer: str, store: Store, state: AuthorizationStore, life_seconds: int) -> None:
+    def __init__(
+        self, *, issuer: str, resource: str, store: Store, state: AuthorizationStore, life_seconds: int
+    ) -> None:
         self._issuer = issuer
+        self._resource = resource
         self._store = store
         self._state = state
         self._life_seconds = life_seconds
@@ -65,4 +69,5 @@ class Pushing:
             raise OAuthRefusal(
                 "invalid_request", "This client must send signed request objects", reason="request_object_missing"
             )
+        target(parameters, self._resource)
         return authorization_request(parameters, caller.client)

@@ -20,6 +20,7 @@ from gateway.exchange.recording import Recorder
 from gateway.oauth import details, pkce, scopes
 from gateway.oauth.grant import Ended, OAuthGrant
 from gateway.oauth.issuing import Confirmation
+from gateway.oauth.parameters import target
 from gateway.oauth.refusal import OAuthRefusal
 from gateway.ports import AuditLog, AuthorizationStore, GrantStep, Store
 
@@ -34,6 +35,7 @@ class TokenEndpoint:
         recorder: Recorder,
         liveness: Liveness,
         mint: Mint,
+        resource: str,
         refresh_tokens: bool,
     ) -> None:
         self._store = store
@@ -42,11 +44,13 @@ class TokenEndpoint:
         self._recorder = recorder
         self._liveness = liveness
         self._mint = mint
+        self._resource = resource
         self._refresh_tokens = refresh_tokens
 
     async def token(self, caller: Authenticated, parameters: Mapping[str, str], jkt: str | None) -> dict[str, Any]:
         """The answer (RFC 6749 §5.1). `jkt`: of the DPoP proof, if one came. Raises OAuthRefusal."""
         records.require(self._audit)
+        target(parameters, self._resource)
         confirmation = confirmation_of(caller, jkt)
         grant_type = parameters.get("grant_type")
         if grant_type == "authorization_code":
@@ -78,7 +82,7 @@ class TokenEndpoint:
                 last.reused = True
                 return None if grant.ended is not None else _ended(caller, grant, Ended.CODE_REUSED)
             _check_code(grant, redirect_uri, verifier, confirmation, now=caller.now)
-            live = _live(grant, consent)
+            live = _live(grant, consent, now=caller.now)
             last.minted = self._mint.for_grant(caller, grant, live, confirmation, scopes=grant.scopes)
             redeemed = replace(
                 grant,
@@ -118,7 +122,8 @@ class TokenEndpoint:
             if grant.dpop_jkt is not None and grant.dpop_jkt != confirmation.jkt:
                 raise _invalid_grant("dpop_key")
             wanted = _narrowed(grant.scopes, asked)
-            last.minted = self._mint.for_grant(caller, grant, _live(grant, consent), confirmation, scopes=wanted)
+            live = _live(grant, consent, now=caller.now)
+            last.minted = self._mint.for_grant(caller, grant, live, confirmation, scopes=wanted)
             return None
 
         await self._state.by_refresh(kept(token), decide)
@@ -214,8 +219,10 @@ def _check_code(
         raise _invalid_grant("dpop_key")
 
 
-def _live(grant: OAuthGrant, consent: Consent | None) -> Consent:
+def _live(grant: OAuthGrant, consent: Consent | None, *, now: float) -> Consent:
     if consent is None or consent.consent_id != grant.consent_id or consent.status is not ConsentStatus.VALID:
+        raise _invalid_grant("consent")
+    if consent.expire_time <= now:
         raise _invalid_grant("consent")
     return consent
 

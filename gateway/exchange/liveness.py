@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 
+from gateway.core.consent import Grant
 from gateway.errors import ConsentExpired, ConsentRevoked, GatewayError, TokenInvalid
 from gateway.oauth.access_token import AccessToken
 from gateway.oauth.grant import Ended, Revocation
@@ -47,10 +48,18 @@ class Liveness:
         # where they are named.
         if not token.grants:
             return
-        gone = [self._gone.get(("consent", grant.consent_id)) for grant in token.grants]
-        ended = [one for one in gone if one is not None]
+        now = self._clock.now()
+        reasons = [self._ended(grant, now) for grant in token.grants]
+        ended = [reason for reason in reasons if reason is not None]
         if len(ended) == len(token.grants):
-            raise _refusal(ended[0].reason)
+            raise _refusal(ended[0])
+
+    def _ended(self, grant: Grant, now: float) -> Ended | None:
+        gone = self._gone.get(("consent", grant.consent_id))
+        if gone is not None:
+            return gone.reason
+        # Its time needs no announcement.
+        return Ended.CONSENT_EXPIRED if grant.expire_time is not None and grant.expire_time <= now else None
 
     def look_again(self) -> None:
         """Something was announced by this process: its next request sees it."""

@@ -160,7 +160,6 @@ class BackChannel:
         return Presented(
             certificate=peer_certificate(request.transport),
             parameters=parameters,
-            shown=self._shown(request),
             address=request.remote or "",
             interaction=request[INTERACTION],
         )

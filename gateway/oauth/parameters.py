@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from gateway.oauth.refusal import OAuthRefusal
 
@@ -29,3 +29,9 @@ def form(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
         if value:
             found[name] = value
     return found
+
+
+def target(parameters: Mapping[str, str], resource: str) -> None:
+    """A token is for this gateway alone (RFC 8707 §2). Raises OAuthRefusal `invalid_target` for another resource."""
+    if parameters.get("resource", resource) != resource:
+        raise OAuthRefusal("invalid_target", "Tokens for another resource are not issued here", reason="resource")

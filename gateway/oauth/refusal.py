@@ -21,6 +21,7 @@ CODES = frozenset(
         "invalid_request_object",  # RFC 9101
         "invalid_request_uri",
         "invalid_scope",
+        "invalid_target",  # RFC 8707
         "invalid_token",  # RFC 6750
         "login_required",
         "request_not_supported",

@@ -17,9 +17,9 @@ from gateway.audit import note, proof
 from gateway.audit.note import Checkpoint, NoteInvalid, VerifierKey
 from gateway.audit.proof import ProofInvalid
 from gateway.cli.terminal import DONE, NEGATIVE, Refused, complain, say, say_json
+from gateway.core import ijson
 from gateway.errors import GatewayError
 from gateway.exchange.statements import RECEIPT_TYPE
-from gateway.profiles import ijson
 from gateway.profiles.dvp_v1 import signature
 from gateway.profiles.dvp_v1.signature import KeySet, SignatureError
 from gateway.profiles.validation import Validators
