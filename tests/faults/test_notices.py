@@ -87,12 +87,17 @@ async def test_reading_while_others_write_loses_no_notice(scene: Scene) -> None:
             tasks.create_task(scene.ask(permission, document))
     sequences = [notice["sequence"] for notice in read]
     assert sequences == sorted(set(sequences))
-    assert read == (await _all(scene, start))[: len(read)]
+    assert _unsigned(read) == _unsigned(await _all(scene, start))[: len(read)]
     assert Counter(notice["type"] for notice in await _all(scene, start)) == {
         "CONSENT_VALID": 15,
         "DATA_REQUEST_FINAL": 15,
         "CONSENT_CONSUMED": 15,
     }
+
+
+def _unsigned(notices: list[Notice]) -> list[Notice]:
+    """Without their tokens, which are signed when they are read."""
+    return [{name: value for name, value in notice.items() if name != "token"} for notice in notices]
 
 
 async def test_every_end_of_a_consent_is_told(scene: Scene) -> None:
@@ -110,7 +115,7 @@ async def test_every_end_of_a_consent_is_told(scene: Scene) -> None:
     assert expired.json["status"] == "ConsentSubmitted"
 
     expected = {
-        revoked.consent_id: ["CONSENT_REVOKED"],
+        revoked.consent_id: ["CONSENT_VALID", "CONSENT_REVOKED"],
         consumed.consent_id: ["CONSENT_VALID", "DATA_REQUEST_FINAL", "CONSENT_CONSUMED"],
         rejected.json["consentId"]: ["CONSENT_REJECTED"],
         expired.json["consentId"]: ["CONSENT_EXPIRED"],

@@ -142,7 +142,7 @@ def _entry(bank: Certified) -> dict[str, Any]:
         "document_types": ["CORPORATE_CREDIT_REPORT"],
         "purposes": ["SME_LOAN_UNDERWRITING"],
         "certificates": [{"sha256": bank.sha256}],
-        "clients": ["bank-c-loans"],
+        "clients": [{"id": "bank-c-loans"}],
     }
 
 
