@@ -71,7 +71,7 @@ class TokenInvalid(GatewayError):
 
 
 class TokenNotBound(GatewayError):
-    code, status, title = "TOKEN_NOT_BOUND", 401, "The access token is not bound to this client certificate"
+    code, status, title = "TOKEN_NOT_BOUND", 401, "The access token is not bound to what this client shows"
 
 
 class AuthenticationTooOld(GatewayError):

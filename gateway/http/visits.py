@@ -69,6 +69,9 @@ class Visits:
                 response = self.problem(request, Problem.BAD_REQUEST)
             except GatewayError as error:
                 response = self.problem(request, problem_of(error), error=error)
+            if request.url.host != "localhost":
+                # RFC 6797 §8.2 knows no ports: in a sandbox, a browser would refuse every plain address of the machine.
+                response.headers["Strict-Transport-Security"] = "max-age=31536000"
             chosen = request.query.get("lang")
             if chosen is not None:
                 self.cookies.remember_language(response, negotiate(chosen=chosen).value)
