@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gateway.core import ijson
 from gateway.core.model import ChainProof, ChainReference, Digest, Evidence, EvidenceStatus, HashAlgorithm
 from gateway.errors import SchemaInvalid, Violation
-from gateway.profiles import ijson
 from gateway.profiles.cdi_v1 import CdiV1
 from gateway.profiles.dvp_v1 import messages, trust
 from gateway.profiles.dvp_v1.envelope import Envelope, EnvelopeError, seal, unseal

@@ -41,10 +41,12 @@ CONTRACT = {
     "INTERNAL": 500,
 }
 HTTP = {"METHOD_NOT_ALLOWED": 405, "REQUEST_TIMEOUT": 408, "MEDIA_TYPE_UNSUPPORTED": 415}
+# Ours, since the remedy is another than for a token that is no good: the owner signs in again, the consent stays.
+ADDED = {"AUTHENTICATION_TOO_OLD": 401}
 
 
 def test_codes_and_statuses_are_the_contract_s() -> None:
-    assert {error.code: error.status for error in ERRORS} == CONTRACT | HTTP
+    assert {error.code: error.status for error in ERRORS} == CONTRACT | HTTP | ADDED
 
 
 def test_leaves_are_flat_and_each_code_is_one_leaf() -> None:

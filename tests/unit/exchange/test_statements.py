@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 
 import orjson
+from joserfc import jws
 
 from gateway.core.consent import Consented
+from gateway.core.model import Notice
 from gateway.exchange import statements
 from gateway.exchange.statements import Signatory
 from gateway.ports import Position
+from gateway.profiles.cdi_v1 import CdiV1
 from tests import samples
 from tests.fakes_flows import FakePayloads, FakeSigner
+from tests.fakes_profiles import CONSENT_ID, KeySigner, validators
 from tests.samples import NOW
 
 CONSENT = samples.consent()
 EXCHANGE = samples.exchange(CONSENT, attempts=2)
 CONSENTED = Consented(consent=CONSENT, scope=CONSENT.scope, document=EXCHANGE.document, checked_at=NOW)
 SIGNATORY = Signatory(signer=FakeSigner(), payloads=FakePayloads())
+CODEC = CdiV1(
+    validators(), public_url="https://gateway.example", gateway_id="HKGATEWAY01", log_origin="gateway.example/log"
+)
 
 
 def test_intent_and_outcome_speak_of_the_same_request_and_of_who_asked() -> None:
@@ -53,3 +61,29 @@ def test_the_receipt_is_signed_with_its_type_and_names_the_record_of_the_outcome
     assert kind == "cdi-receipt+jwt"
     assert (said["consentHash"], said["index"], said["leafHash"]) == (CONSENT.hash_key, 41, "2a" * 32)
     assert (made.logged.record_id, made.logged.index, made.logged.leaf_hash) == (decided.record_id, 41, b"\x2a" * 32)
+
+
+NOTICE = Notice(
+    sequence=9,
+    participant_id=CONSENT.consumer_id,
+    type="CONSENT_REVOKED",
+    time=NOW,
+    consent_id=CONSENT_ID,
+    detail="CUSTOMER_REQUEST",
+)
+
+
+def test_a_notice_of_a_consent_s_status_is_signed_as_a_security_event() -> None:
+    signer = KeySigner("reports-1")
+    token = Signatory(signer=signer, payloads=CODEC).event(NOTICE, NOW)
+    assert token is not None
+    read = jws.deserialize_compact(token, signer.key, algorithms=["ES256"])
+    assert read.headers() == {"alg": "ES256", "kid": "reports-1", "typ": "secevent+jwt"}
+    said = orjson.loads(read.payload)
+    assert said["events"]["urn:cdi-gateway:event:consent-revoked"]["consentId"] == CONSENT_ID
+    assert said["jti"] == "notice-9"
+
+
+def test_a_notice_of_something_else_has_no_signed_form() -> None:
+    final = replace(NOTICE, type="DATA_REQUEST_FINAL")
+    assert Signatory(signer=KeySigner("reports-1"), payloads=CODEC).event(final, NOW) is None

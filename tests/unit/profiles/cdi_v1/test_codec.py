@@ -10,6 +10,7 @@ import rfc8785
 from gateway.core.consent import DataRequest
 from gateway.core.model import ConsentStatus, Exchange, ExchangeStatus, Notice, Outcome
 from gateway.errors import ConsentExpired, GatewayError, SchemaInvalid, TooLarge
+from gateway.exchange.consents import NOTICE_OF
 from gateway.profiles.cdi_v1 import CdiV1
 from gateway.profiles.validation import InvalidOutput
 from tests.fakes_profiles import (
@@ -110,8 +111,103 @@ def test_page_says_where_the_next_begins_only_when_there_is_one(codec: CdiV1) ->
 
 def test_notices_always_say_where_to_continue(codec: CdiV1) -> None:
     notice = Notice(sequence=9, participant_id="BANKA01DC", type="DATA_REQUEST_FINAL", time=NOW, detail="TIMEOUT")
-    assert orjson.loads(codec.render_notices([notice], 9))["next"] == 9
+    assert orjson.loads(codec.render_notices([(notice, None)], 9))["next"] == 9
     assert orjson.loads(codec.render_notices([], 9)) == {"notices": [], "next": 9}
+
+
+def told(kind: str, detail: str | None = None) -> Notice:
+    return Notice(sequence=9, participant_id="BANKA01DC", type=kind, time=NOW - 5, consent_id=CONSENT_ID, detail=detail)
+
+
+def test_notices_carry_their_signed_form_where_there_is_one(codec: CdiV1) -> None:
+    revoked, final = told("CONSENT_REVOKED", "CUSTOMER_REQUEST"), told("DATA_REQUEST_FINAL", "TIMEOUT")
+    payload = codec.consent_event_payload(revoked, NOW)
+    assert payload is not None
+    token = KeySigner("reports").sign_jws({"typ": "secevent+jwt"}, payload)
+    first, second = orjson.loads(codec.render_notices([(revoked, token), (final, None)], 9))["notices"]
+    assert first["token"] == token
+    assert "token" not in second
+
+
+def test_what_is_no_token_does_not_leave_as_one(codec: CdiV1) -> None:
+    with pytest.raises(InvalidOutput) as bug:
+        codec.render_notices([(told("CONSENT_REVOKED"), "canary without any signature")], 9)
+    assert str(bug.value) == "cdi/v1/signed-notice-list: pattern at '/notices/0/token'"
+
+
+def test_event_is_canonical_and_says_what_became_of_which_consent_when(codec: CdiV1) -> None:
+    payload = codec.consent_event_payload(told("CONSENT_REVOKED", "CUSTOMER_REQUEST"), NOW + 0.7)
+    assert payload is not None
+    body = orjson.loads(payload)
+    assert payload == rfc8785.dumps(body)
+    assert body == {
+        "iss": "HKGATEWAY01",
+        "aud": "BANKA01DC",
+        "iat": NOW,
+        "jti": "notice-9",
+        "toe": NOW - 5,
+        "events": {
+            "urn:cdi-gateway:event:consent-revoked": {
+                "consentId": CONSENT_ID,
+                "status": "ConsentRevoked",
+                "reason": "CUSTOMER_REQUEST",
+            }
+        },
+    }
+
+
+@pytest.mark.parametrize("status", [status for status in ConsentStatus if status is not ConsentStatus.SUBMITTED])
+def test_every_status_that_a_bank_is_told_of_has_its_event(codec: CdiV1, status: ConsentStatus) -> None:
+    payload = codec.consent_event_payload(told(NOTICE_OF[status]), NOW)
+    assert payload is not None
+    ((name, event),) = orjson.loads(payload)["events"].items()
+    assert event == {"consentId": CONSENT_ID, "status": status.value}
+    assert name == f"urn:cdi-gateway:event:consent-{status.value.removeprefix('Consent').lower()}"
+
+
+@pytest.mark.parametrize("kind", ["DATA_REQUEST_FINAL", "EVIDENCE_REVOKED"])
+def test_what_is_not_about_a_consent_s_status_is_not_signed(codec: CdiV1, kind: str) -> None:
+    assert codec.consent_event_payload(told(kind), NOW) is None
+
+
+def test_event_about_no_consent_is_a_bug_of_ours(codec: CdiV1) -> None:
+    with pytest.raises(InvalidOutput):
+        codec.consent_event_payload(replace(told("CONSENT_VALID"), consent_id=None), NOW)
+
+
+def test_owner_s_receipt_is_canonical_and_says_what_was_permitted_to_whom(codec: CdiV1) -> None:
+    permitted = consent(used=1, max_uses=3, updated_at=NOW + 60)
+    payload = codec.consent_receipt_payload(permitted, NOW + 90.7)
+    body = orjson.loads(payload)
+    assert payload == rfc8785.dumps(body)
+    assert body == {
+        "iss": "HKGATEWAY01",
+        "iat": NOW + 90,
+        "consentId": CONSENT_ID,
+        "consentHash": permitted.hash_key,
+        "dataConsumerId": "BANKA01DC",
+        "dataConsumerName": "Bank A",
+        "dataProviderId": "SZCREDIT01DP",
+        "dataProviderName": "Shenzhen Credit",
+        "scope": {"scopeType": "DataScopeTypeUDR", "documentType": "CORPORATE_CREDIT_REPORT"},
+        "purpose": "SME_LOAN_UNDERWRITING",
+        "status": "ConsentValid",
+        "createTime": NOW,
+        "updateTime": NOW + 60,
+        "expireTime": NOW + 3_600,
+        "usage": {"maxUses": 3, "used": 1},
+    }
+
+
+@pytest.mark.parametrize("status", ConsentStatus)
+def test_owner_has_a_receipt_of_a_consent_in_every_status(codec: CdiV1, status: ConsentStatus) -> None:
+    assert orjson.loads(codec.consent_receipt_payload(consent(status=status), NOW))["status"] == status.value
+
+
+def test_owner_s_receipt_names_neither_owner_nor_voucher(codec: CdiV1) -> None:
+    payload = codec.consent_receipt_payload(consent(), NOW).decode()
+    for private in (consent().subject, "voucher-canary"):
+        assert private not in payload
 
 
 def test_batch_result_has_the_status_that_each_would_have_had_alone(codec: CdiV1) -> None:

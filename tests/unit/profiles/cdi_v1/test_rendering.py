@@ -129,3 +129,26 @@ def test_notice_names_only_what_it_is_about() -> None:
         sequence=1, participant_id="BANKA01DC", type="CONSENT_VALID", time=NOW, consent_id=consent().consent_id
     )
     assert rendering.notice(notice).keys() == {"sequence", "type", "time", "consentId"}
+
+
+def test_notice_has_its_signed_form_beside_it() -> None:
+    notice = Notice(sequence=1, participant_id="BANKA01DC", type="CONSENT_VALID", time=NOW)
+    assert rendering.notice(notice, "a.b.c")["token"] == "a.b.c"
+    assert "token" not in rendering.notice(notice)
+
+
+def test_event_is_for_the_bank_that_is_told() -> None:
+    notice = Notice(
+        sequence=7, participant_id="BANKB01DC", type="CONSENT_EXPIRED", time=NOW, consent_id=consent().consent_id
+    )
+    event = rendering.consent_event(notice, gateway_id="HKGATEWAY01", now=NOW + 1)
+    assert (event["iss"], event["aud"], event["toe"], event["iat"]) == ("HKGATEWAY01", "BANKB01DC", NOW, NOW + 1)
+
+
+def test_event_read_twice_is_the_same_event() -> None:
+    notice = Notice(
+        sequence=7, participant_id="BANKA01DC", type="CONSENT_EXPIRED", time=NOW, consent_id=consent().consent_id
+    )
+    early, late = (rendering.consent_event(notice, gateway_id="HKGATEWAY01", now=now) for now in (NOW, NOW + 9_000))
+    assert early["jti"] == late["jti"]
+    assert early | {"iat": 0} == late | {"iat": 0}
