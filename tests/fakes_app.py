@@ -90,15 +90,10 @@ class Place:
 def make_place(folder: Path, changes: Mapping[str, Any] | None = None, *, migrated: bool = True) -> Place:
     """`changes` are laid over gateway.yaml."""
     credentials = Credentials(folder, now=int(SystemClock().now()))
-    # The issuer's keys are a file, since nobody serves them here; ports that nobody else has.
+    # Ports that nobody else has.
     settings: dict[str, Any] = {"limits": {"shutdown_seconds": 5}} | dict(changes or {})
     plan = Plan(ports=Ports.from_base(0), schemas=schemas.load(), block_seconds=None, settings=settings)
     write_configuration(folder, plan, credentials)
-    document = yaml.safe_load((folder / "gateway.yaml").read_bytes())
-    for issuer in document["oauth"]["issuers"]:
-        issuer["jwks_file"] = "pki/issuer-tokens-1.jwks.json"
-        issuer.pop("ca_file", None)
-    (folder / "gateway.yaml").write_text(yaml.safe_dump(document))
     place = Place(folder=folder, credentials=credentials)
     if migrated:
         settings_read, _ = place.loaded()

@@ -43,8 +43,11 @@ from gateway.exchange.admission import Admission, Admitted, Caller, Refusals
 from gateway.exchange.consents import Consents
 from gateway.exchange.data_requests import DataRequests
 from gateway.exchange.inbound import Inbound
+from gateway.exchange.liveness import Liveness
 from gateway.exchange.notices import Notices
+from gateway.exchange.owned import OwnedConsents
 from gateway.exchange.pace import Pace
+from gateway.exchange.possession import Possession
 from gateway.exchange.proofs import Proofs
 from gateway.exchange.recording import Recorder
 from gateway.exchange.reliance import Reliance
@@ -53,6 +56,7 @@ from gateway.exchange.statements import Signatory
 from gateway.exchange.verification import Verifications
 from gateway.exchange.worker import Worker
 from gateway.oauth import scopes
+from gateway.oauth.dpop import Nonces
 from gateway.ports import AccessToken, AuditLog, ConsentStep, Idempotency, Position, TraceContext
 from tests import samples
 from tests.fakes import FakeClock, FakeSealer
@@ -66,6 +70,7 @@ TYPE, PURPOSE = "CORPORATE_CREDIT_REPORT", "SME_LOAN_UNDERWRITING"
 PACE = Pace(deadline=600, retry_first=2, retry_max=60, lease=30)
 TRACE = TraceContext(traceparent=f"00-{'1' * 32}-{'2' * 16}-00")
 INTERACTION = "11111111-2222-4333-8444-555555555555"
+PSEUDONYM_KEY = b"p" * 32
 ENOUGH = 30.0  # seconds, for what must happen; a test that gets there has failed
 
 _serials = itertools.count(1)
@@ -283,17 +288,31 @@ class World:
         self.refusals = Refusals()
         self.worker_failures: list[BaseException] = []
         self.recorder = Recorder(store, audit)
+        self.state = store.authorization
+        self.liveness = Liveness(revocations=self.state, clock=clock)
+        self.possession = Possession(nonces=Nonces(b"n" * 32), replays=self.state, clock=clock)
         self.admission = Admission(
             roster=self.roster,
             limits=MemoryRateLimits(clock, keys_max=100),
             tokens=self.tokens,
+            possession=self.possession,
+            liveness=self.liveness,
             clock=clock,
             default_rate=Rate(per_second=10, burst=5),
             route_rates={"POST /slow": Rate(per_second=1, burst=1)},
             refusals=self.refusals,
         )
         self.consents = Consents(
-            store=store, audit=audit, recorder=self.recorder, roster=self.roster, clock=clock, pseudonym_key=b"p" * 32
+            store=store,
+            audit=audit,
+            recorder=self.recorder,
+            roster=self.roster,
+            clock=clock,
+            pseudonym_key=PSEUDONYM_KEY,
+            liveness=self.liveness,
+        )
+        self.owned = OwnedConsents(
+            store=store, audit=audit, recorder=self.recorder, clock=clock, liveness=self.liveness
         )
         self.reliance = Reliance(exchanges=store, notices=store, clock=clock)
         self.verifications = Verifications(
@@ -321,6 +340,7 @@ class World:
         self.worker = Worker(
             verifications=self.verifications,
             consents=self.consents,
+            state=self.state,
             recorder=self.recorder,
             reliance=self.reliance,
             refusals=self.refusals,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from gateway.oauth.dpop import Nonces, check_proof
 from gateway.oauth.refusal import OAuthRefusal
@@ -13,7 +13,7 @@ from gateway.ports import Clock, Replays
 class Shown:
     """A DPoP field and what it must have been made for. `url`: of the endpoint, without query."""
 
-    proof: str
+    proof: str = field(repr=False)
     method: str
     url: str
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from adapters.sandbox.dpop import DPoP
 from gateway.core.consent import Grant
 from gateway.core.model import Certificate, Participant, Rate, Role
 from gateway.core.quota import Allowance
@@ -13,6 +15,7 @@ from gateway.errors import (
     CertExpired,
     CertRevoked,
     CertUnknown,
+    ConsentRevoked,
     DirectionNotPermitted,
     GatewayError,
     ParticipantSuspended,
@@ -22,7 +25,8 @@ from gateway.errors import (
     TokenMissing,
     TokenNotBound,
 )
-from gateway.exchange.admission import Admitted, Arrival, Caller, Refusals, rate_fields
+from gateway.exchange.admission import Admitted, Arrival, Caller, Credentials, Refusals, rate_fields
+from gateway.exchange.possession import Shown
 from gateway.oauth import scopes
 from tests.fakes_flows import (
     INTERACTION,
@@ -32,6 +36,7 @@ from tests.fakes_flows import (
     TRACE,
     World,
     certificate,
+    full_grant,
     participant,
     token,
     view,
@@ -48,7 +53,11 @@ async def admit(world: World, shown: Certificate | None = None, **changes: Any) 
 
 
 async def authorise(world: World, bearer: str | None, *any_scope: str) -> Caller:
-    return await world.admission.authorise(await admit(world), bearer, *(any_scope or (scopes.CONSENTS,)))
+    return await present(world, None if bearer is None else Credentials(token=bearer), *any_scope)
+
+
+async def present(world: World, credentials: Credentials | None, *any_scope: str) -> Caller:
+    return await world.admission.authorise(await admit(world), credentials, *(any_scope or (scopes.CONSENTS,)))
 
 
 def suspended(**changes: Any) -> Participant:
@@ -230,6 +239,122 @@ class TestToken:
         world.tokens.known["both"] = token(OTHER_BANK, scopes=frozenset())
         with pytest.raises(TokenNotBound):
             await authorise(world, "both")
+
+
+URL = "https://gateway.example/cdi/v1/consents"
+
+
+class TestDpop:
+    """A token that is bound to a key (RFC 9449 §7), and its proofs."""
+
+    def bound(self, world: World, key: DPoP, name: str = "dpop") -> str:
+        world.tokens.known[name] = token(thumbprint=None, jkt=key.thumbprint)
+        return name
+
+    def shown(self, world: World, key: DPoP, *, bearer: str = "dpop", **changes: Any) -> Credentials:
+        values: dict[str, Any] = {
+            "method": "GET",
+            "url": URL,
+            "now": int(world.clock.now()),
+            "nonce": world.possession.nonce(),
+            "token": bearer,
+        }
+        proof = key.proof(**(values | changes))
+        return Credentials(token=bearer, dpop=True, shown=Shown(proof=proof, method="GET", url=URL))
+
+    async def refusal(self, world: World, credentials: Credentials) -> TokenNotBound:
+        with pytest.raises(TokenNotBound) as refused:
+            await present(world, credentials)
+        assert "use_dpop_nonce" in str(refused.value.headers) or "DPoP-Nonce" not in refused.value.headers
+        return refused.value
+
+    async def test_a_token_with_a_proof_of_its_key_makes_a_caller(self, world: World) -> None:
+        key = DPoP()
+        self.bound(world, key)
+        assert (await present(world, self.shown(world, key))).token.jkt == key.thumbprint
+
+    async def test_it_needs_no_certificate_binding_but_a_client_of_the_participant(self, world: World) -> None:
+        key = DPoP()
+        world.tokens.known["dpop"] = token(OTHER_BANK, thumbprint=None, jkt=key.thumbprint)
+        assert (await self.refusal(world, self.shown(world, key))).private == "client"
+
+    async def test_the_scheme_must_fit_the_binding(self, world: World) -> None:
+        """RFC 9449 §7.2: a bound token that passes as a bearer's would be a downgrade; a certificate's is no DPoP's."""
+        key = DPoP()
+        self.bound(world, key)
+        world.tokens.known["certificate"] = token()
+        good = self.shown(world, key)
+        for wrong in (replace(good, dpop=False), self.shown(world, key, bearer="certificate")):
+            assert (await self.refusal(world, wrong)).private == "scheme"
+
+    async def test_a_missing_proof_is_asked_for(self, world: World) -> None:
+        self.bound(world, DPoP())
+        refused = await self.refusal(world, Credentials(token="dpop", dpop=True))
+        assert (refused.private, refused.headers["WWW-Authenticate"]) == ("no_proof", 'DPoP algs="ES256 PS256 EdDSA"')
+
+    async def test_a_proof_of_another_key_does_not_open_it(self, world: World) -> None:
+        self.bound(world, DPoP())
+        assert (await self.refusal(world, self.shown(world, DPoP()))).private == "dpop_key"
+
+    @pytest.mark.parametrize(
+        ("changes", "reason"),
+        [
+            ({"method": "POST"}, "dpop_method"),
+            ({"url": "https://gateway.example/cdi/v1/notices"}, "dpop_url"),
+            ({"now": NOW - 61}, "dpop_issued_at"),
+            ({"token": "another"}, "dpop_token_hash"),
+            ({"token": None}, "dpop_token_hash"),
+        ],
+    )
+    async def test_a_proof_for_something_else_is_refused(
+        self, world: World, changes: dict[str, Any], reason: str
+    ) -> None:
+        key = DPoP()
+        self.bound(world, key)
+        refused = await self.refusal(world, self.shown(world, key, **changes))
+        assert refused.private == reason
+        assert refused.headers["WWW-Authenticate"].startswith('DPoP error="invalid_dpop_proof", ')
+
+    @pytest.mark.parametrize("nonce", [None, "A" * 43])
+    async def test_a_proof_without_our_nonce_is_told_one_that_works(self, world: World, nonce: str | None) -> None:
+        key = DPoP()
+        self.bound(world, key)
+        refused = await self.refusal(world, self.shown(world, key, nonce=nonce))
+        assert refused.headers["WWW-Authenticate"].startswith('DPoP error="use_dpop_nonce", ')
+        assert await present(world, self.shown(world, key, nonce=refused.headers["DPoP-Nonce"]))
+
+    async def test_a_proof_counts_once(self, world: World) -> None:
+        key = DPoP()
+        self.bound(world, key)
+        good = self.shown(world, key)
+        await present(world, good)
+        assert (await self.refusal(world, good)).private == "dpop_replayed"
+        assert world.refusals.counts() == {(BANK, "TOKEN_NOT_BOUND"): 1}
+
+
+class TestEnded:
+    """What a token rests on is looked at on every request."""
+
+    async def test_a_token_whose_consent_was_revoked_is_refused(self, world: World) -> None:
+        consent = await world.consent()
+        world.tokens.known["good"] = token(grants=(full_grant(consent),))
+        await authorise(world, "good")
+        await world.consents.revoke(world.caller(), consent.consent_id, "OTHER")
+        with pytest.raises(ConsentRevoked):
+            await authorise(world, "good")
+
+    async def test_a_token_that_was_given_back_is_refused(self, world: World) -> None:
+        world.tokens.known["good"] = token(token_id="jti-1")
+        await world.state.revoke_token("jti-1", until=NOW + 300, records=())
+        with pytest.raises(TokenInvalid) as refused:
+            await authorise(world, "good")
+        assert refused.value.private == "token_revoked"
+
+    async def test_a_thief_is_not_told_that_it_has_ended(self, world: World) -> None:
+        world.tokens.known["stolen"] = token(OTHER_BANK, token_id="jti-1")
+        await world.state.revoke_token("jti-1", until=NOW + 300, records=())
+        with pytest.raises(TokenNotBound):
+            await authorise(world, "stolen")
 
 
 class TestRefusals:

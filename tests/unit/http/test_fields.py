@@ -7,6 +7,8 @@ from multidict import CIMultiDict, MultiDict
 
 from gateway.core.model import ConsentStatus
 from gateway.errors import GatewayError, IdempotencyKeyMissing, SchemaInvalid, TokenInvalid
+from gateway.exchange.admission import Credentials
+from gateway.exchange.possession import Shown
 from gateway.http import fields
 
 
@@ -14,18 +16,33 @@ def headers(**values: str) -> CIMultiDict[str]:
     return CIMultiDict({name.replace("_", "-"): value for name, value in values.items()})
 
 
-def test_a_bearer_token_is_read_whatever_the_schemes_case() -> None:
-    assert fields.bearer(headers(Authorization="bEaReR abc.def-_~+/==")) == "abc.def-_~+/=="
+def credentials(*given: tuple[str, str]) -> Credentials | None:
+    return fields.credentials(CIMultiDict(given), method="POST", url="https://gateway.example/cdi/v1/consents")
+
+
+@pytest.mark.parametrize(("scheme", "dpop"), [("bEaReR", False), ("Bearer", False), ("DPoP", True), ("dpop", True)])
+def test_a_token_is_read_whatever_the_schemes_case(scheme: str, *, dpop: bool) -> None:
+    read = credentials(("Authorization", f"{scheme} abc.def-_~+/=="))
+    assert read == Credentials(token="abc.def-_~+/==", dpop=dpop)
+    assert "abc" not in repr(read)
+
+
+def test_a_proof_is_kept_with_what_it_must_have_been_made_for() -> None:
+    read = credentials(("Authorization", "DPoP abc"), ("DPoP", "e30.e30.c2ln"))
+    assert read is not None
+    assert read.shown == Shown(proof="e30.e30.c2ln", method="POST", url="https://gateway.example/cdi/v1/consents")
+    assert "c2ln" not in repr(read)
 
 
 def test_no_authorization_is_no_token() -> None:
-    assert fields.bearer(headers()) is None
+    assert credentials() is None
+    assert credentials(("DPoP", "e30.e30.c2ln")) is None
 
 
-@pytest.mark.parametrize("value", ["Basic abc", "Bearer", "Bearer ", "Bearer a b", "DPoP abc", "Bearer é"])
+@pytest.mark.parametrize("value", ["Basic abc", "Bearer", "Bearer ", "Bearer a b", "DPoP", "MAC abc", "Bearer é"])
 def test_another_scheme_or_form_is_an_invalid_token(value: str) -> None:
     with pytest.raises(TokenInvalid) as refused:
-        fields.bearer(headers(Authorization=value))
+        credentials(("Authorization", value))
     assert "abc" not in refused.value.detail
 
 
