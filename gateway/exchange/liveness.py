@@ -25,6 +25,7 @@ class Liveness:
         self._clock = clock
         self._look_seconds = look_seconds
         self._looked_at: float | None = None
+        self._announcements = 0  # by this process
         self._sequence = 0
         self._gone: dict[tuple[str, str], Revocation] = {}
         self._learnt = 0
@@ -64,6 +65,7 @@ class Liveness:
     def look_again(self) -> None:
         """Something was announced by this process: its next request sees it."""
         self._looked_at = None
+        self._announcements += 1
 
     def _recent(self) -> bool:
         return self._looked_at is not None and self._clock.monotonic() - self._looked_at < self._look_seconds
@@ -74,9 +76,10 @@ class Liveness:
         async with self._looking:
             if self._recent():
                 return  # by another request's look
-            began = self._clock.monotonic()
+            began, announcements = self._clock.monotonic(), self._announcements
             self._learn(await self._revocations.revocations(after=self._sequence, now=int(self._clock.now())))
-            self._looked_at = began
+            # A look that began before this process announced something need not have seen it.
+            self._looked_at = began if announcements == self._announcements else None
 
     def _learn(self, announced: Iterable[Revocation]) -> None:
         for one in announced:
