@@ -120,7 +120,9 @@ class Authority:
 def self_signed(name: str, *, now: int) -> Issued:
     """A client certificate that chains to nobody."""
     key = ec.generate_private_key(ec.SECP256R1())
-    builder = _builder(_name(name), _name(name), key, now - _BACKDATED_SECONDS, now + LEAF_SECONDS)
+    builder = _builder(_name(name), _name(name), key, now - _BACKDATED_SECONDS, now + LEAF_SECONDS).add_extension(
+        x509.BasicConstraints(ca=False, path_length=None), critical=True
+    )
     return Issued(certificate=builder.sign(key, hashes.SHA256()), key=key)
 
 
