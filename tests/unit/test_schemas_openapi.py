@@ -13,6 +13,8 @@ import schemathesis
 import schemas
 from gateway.errors import ERRORS
 from gateway.http.bank import BankApi
+from gateway.oauth.authcode import ALPHABET, as_code
+from gateway.oauth.jws import parse_jws
 from schemas import publish
 
 BUNDLE = schemas.openapi_bundle()
@@ -48,6 +50,9 @@ def examples(node: Any) -> Iterator[tuple[dict[str, Any], Any]]:
     if isinstance(node, dict):
         if "example" in node and "schema" in node:
             yield node["schema"], node["example"]
+        if "examples" in node and "schema" in node:
+            for example in node["examples"].values():
+                yield node["schema"], example["value"]
         for item in node.values():
             yield from examples(item)
     elif isinstance(node, list):
@@ -87,7 +92,11 @@ def test_every_error_code_is_documented_under_its_status() -> None:
 
 @pytest.mark.parametrize(("name", "operation"), OPERATIONS, ids=[name for name, _ in OPERATIONS])
 def test_operation_is_complete(name: str, operation: dict[str, Any]) -> None:
-    assert all({"mutualTLS", "bearer"} == set(way) and way["bearer"] for way in operation["security"])
+    by_certificate = [way["bearer"] for way in operation["security"] if set(way) == {"mutualTLS", "bearer"}]
+    by_key = [way["dpop"] for way in operation["security"] if set(way) == {"mutualTLS", "dpop"}]
+    assert by_certificate == by_key != []
+    assert all(by_certificate)
+    assert len(by_certificate) + len(by_key) == len(operation["security"])
     assert {"400", "401", "403", "429", "500", "503"} <= operation["responses"].keys()
     assert ("404" in operation["responses"]) == ("{" in name)
     assert ("413" in operation["responses"]) == ("requestBody" in operation)
@@ -108,6 +117,26 @@ def test_examples_follow_their_schemas() -> None:
     for schema, example in found:
         validator = jsonschema_rs.Draft202012Validator({**schema, "components": BUNDLE["components"]})
         assert validator.is_valid(example), example
+
+
+def test_signed_notice_of_the_example_says_what_the_notice_says() -> None:
+    example = BUNDLE["paths"]["/cdi/v1/notices"]["get"]["responses"]["200"]["content"]["application/json"]["example"]
+    signed = [notice for notice in example["notices"] if "token" in notice]
+    assert signed
+    for notice in signed:
+        jws = parse_jws(notice["token"], characters_max=4_096)
+        (event,) = jws.claims["events"].values()
+        assert jws.header["typ"] == "secevent+jwt"
+        assert (jws.claims["jti"], jws.claims["toe"]) == (f"notice-{notice['sequence']}", notice["time"]["t"])
+        assert (event["consentId"], event.get("reason")) == (notice["consentId"], notice.get("detail"))
+
+
+def test_auth_code_of_the_example_has_the_form_of_one() -> None:
+    operation = BUNDLE["paths"]["/cdi/v1/consents"]["post"]
+    examples = operation["requestBody"]["content"]["application/json"]["examples"]
+    assert as_code(examples["authCode"]["value"]["private"]["purposePrivate"])
+    assert as_code(examples["redirect"]["value"]["private"]["purposePrivate"]) is None
+    assert ALPHABET in operation["description"]
 
 
 def test_tools_can_load_it() -> None:
