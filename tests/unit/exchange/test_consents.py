@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from typing import Any
 
@@ -10,12 +11,35 @@ import pytest
 
 from gateway.core import consent as rules
 from gateway.core.consent import Grant
-from gateway.core.model import Consent, ConsentStatus
-from gateway.errors import AuditUnavailable, IdempotencyConflict, NotFound, SchemaInvalid, StateConflict
+from gateway.core.model import Approval, Consent, ConsentStatus
+from gateway.core.pseudonym import pseudonym
+from gateway.errors import (
+    AuditUnavailable,
+    ConsentRevoked,
+    IdempotencyConflict,
+    NotFound,
+    SchemaInvalid,
+    StateConflict,
+)
+from gateway.exchange.consents import auth_code_hash
+from gateway.exchange.liveness import LOOK_SECONDS, Liveness
+from gateway.oauth.grant import AuthCode
 from gateway.ports import Idempotency
 from gateway.profiles.cdi_v1.parsing import ConsentRequest
 from tests import samples
-from tests.fakes_flows import OTHER_BANK, PLATFORM, PURPOSE, SOURCE, World, full_grant, participant, view
+from tests.fakes_flows import (
+    LONELY_SOURCE,
+    OTHER_BANK,
+    PLATFORM,
+    PSEUDONYM_KEY,
+    PURPOSE,
+    SOURCE,
+    World,
+    full_grant,
+    participant,
+    token,
+    view,
+)
 from tests.samples import BANK, NOW
 
 OWNER = "owner-7-of-the-test"
@@ -137,6 +161,93 @@ class TestSubmission:
         assert await world.types() == ["consent.submitted"]
 
 
+CODE = "ABCDE23456"
+OWNERS_PSEUDONYM = pseudonym(PSEUDONYM_KEY, "subject", OWNER)
+
+
+async def give_code(world: World, **changes: Any) -> AuthCode:
+    """As the owner obtained it on the page."""
+    values: dict[str, Any] = {
+        "code_hash": auth_code_hash(PSEUDONYM_KEY, CODE),
+        "subject": OWNERS_PSEUDONYM,
+        "provider_id": SOURCE,
+        "document_type": "CORPORATE_CREDIT_REPORT",
+        "expires_at": NOW + 600,
+    }
+    code = AuthCode(**(values | changes))
+    await world.state.add_auth_code(code)
+    return code
+
+
+def with_code(code: str = CODE, **changes: Any) -> ConsentRequest:
+    return submission({"purposePrivate": code}, **changes)
+
+
+class TestAuthCode:
+    """CDI's other way to a consent: the owner's one-time code in `private.purposePrivate`, without a redirect."""
+
+    @pytest.mark.parametrize("written", [CODE, "ABCDE-23456", "ABCDE 23456"])
+    async def test_a_consent_with_its_owners_code_is_valid_at_once(self, world: World, written: str) -> None:
+        await give_code(world)
+        consent, _ = await submit(world, with_code(written))
+        assert (consent.status, consent.approval) == (ConsentStatus.VALID, Approval.AUTH_CODE)
+        assert await world.store.consent(consent.consent_id) == consent
+        assert await world.types() == ["consent.submitted", "consent.validated"]
+        assert [notice.type for notice in await world.told()] == ["CONSENT_VALID"]
+        assert CODE not in orjson.dumps(await world.entries()).decode()
+
+    async def test_a_code_counts_once(self, world: World) -> None:
+        await give_code(world)
+        results = await asyncio.gather(*(submit(world, with_code()) for _ in range(20)))
+        assert sorted(consent.status.name for consent, _ in results) == ["REJECTED"] * 19 + ["VALID"]
+
+    async def test_a_repeat_of_the_same_request_gets_the_same_valid_consent(self, world: World) -> None:
+        await give_code(world)
+        key = samples.idempotency()
+        first, again = await submit(world, with_code(), key), await submit(world, with_code(), key)
+        assert first == again
+        assert first[0].status is ConsentStatus.VALID
+
+    @pytest.mark.parametrize(
+        "changes",
+        [
+            {"code_hash": auth_code_hash(PSEUDONYM_KEY, "ZZZZZ99999")},
+            {"subject": pseudonym(PSEUDONYM_KEY, "subject", "owner-8")},
+            {"provider_id": LONELY_SOURCE},
+            {"document_type": "BANK_STATEMENT"},
+            {"expires_at": NOW},
+        ],
+        ids=["unknown", "another owner's", "another source's", "another document's", "expired"],
+    )
+    async def test_a_code_of_something_else_is_a_wrong_signature(self, world: World, changes: dict[str, Any]) -> None:
+        await give_code(world, **changes)
+        consent, _ = await submit(world, with_code())
+        assert (consent.status, consent.reject_code) == (ConsentStatus.REJECTED, rules.INVALID_SIGNATURE)
+        assert await world.types() == ["consent.submitted", "consent.rejected"]
+        assert [(notice.type, notice.detail) for notice in await world.told()] == [
+            ("CONSENT_REJECTED", rules.INVALID_SIGNATURE)
+        ]
+
+    async def test_a_consent_that_cannot_be_permitted_spends_no_code(self, world: World) -> None:
+        await give_code(world)
+        refused, _ = await submit(world, with_code(purpose="ANOTHER_PURPOSE"))
+        assert refused.reject_code == rules.INVALID_PURPOSE
+        assert (await submit(world, with_code()))[0].status is ConsentStatus.VALID
+
+    @pytest.mark.parametrize("text", ["for the new machines", "ABCDE2345", "ABCDE23450", "abcde23456", ""])
+    async def test_a_purpose_that_is_no_code_waits_for_the_owner(self, world: World, text: str) -> None:
+        await give_code(world)
+        assert (await submit(world, with_code(text)))[0].status is ConsentStatus.SUBMITTED
+
+    async def test_without_audit_log_no_code_is_spent(self, world: World) -> None:
+        await give_code(world)
+        world.audit.dead = True
+        with pytest.raises(AuditUnavailable):
+            await submit(world, with_code())
+        world.audit.dead = False
+        assert (await submit(world, with_code()))[0].status is ConsentStatus.VALID
+
+
 class TestReading:
     async def test_an_approving_token_makes_it_valid_once(self, world: World) -> None:
         consent, _ = await submit(world)
@@ -205,6 +316,43 @@ class TestEnd:
         with pytest.raises(StateConflict):
             await world.consents.revoke(world.caller(), consent.consent_id, "OTHER")
         assert (await world.types()).count("consent.revoked") == 1
+
+    async def test_the_source_that_it_names_may_end_it(self, world: World) -> None:
+        consent, _ = await submit(world)
+        revoked = await world.consents.revoke(world.caller(owner=SOURCE), consent.consent_id, "LEGAL_ORDER")
+        assert revoked.status is ConsentStatus.REVOKED
+        entry = (await world.entries())[-1]
+        assert (entry["type"], entry["actor"]["participant"], entry["reason"]) == (
+            "consent.revoked",
+            SOURCE,
+            "LEGAL_ORDER",
+        )
+        assert [(notice.type, notice.detail) for notice in await world.told()] == [("CONSENT_REVOKED", "LEGAL_ORDER")]
+
+    @pytest.mark.parametrize("owner", [LONELY_SOURCE, OTHER_BANK, PLATFORM])
+    async def test_for_others_it_does_not_exist(self, world: World, owner: str) -> None:
+        consent, _ = await submit(world)
+        with pytest.raises(NotFound):
+            await world.consents.revoke(world.caller(owner=owner), consent.consent_id, "LEGAL_ORDER")
+        assert await world.store.consent(consent.consent_id) == consent
+
+    async def test_its_source_may_end_it_and_not_read_it(self, world: World) -> None:
+        consent, _ = await submit(world)
+        with pytest.raises(NotFound):
+            await world.consents.read(world.caller(owner=SOURCE), consent.consent_id)
+
+    async def test_its_tokens_end_with_it_here_and_on_every_replica(self, world: World) -> None:
+        consent, _ = await submit(world)
+        grant = full_grant(consent)
+        elsewhere = Liveness(revocations=world.state, clock=world.clock)
+        for replica in (world.liveness, elsewhere):
+            await replica.check(token(grants=(grant,)))
+        await world.consents.revoke(world.caller(), consent.consent_id, "OTHER")
+        with pytest.raises(ConsentRevoked):
+            await world.liveness.check(token(grants=(grant,)))
+        world.clock.advance(LOOK_SECONDS)
+        with pytest.raises(ConsentRevoked):
+            await elsewhere.check(token(grants=(grant,)))
 
     async def test_a_revoked_consent_is_not_approved_any_more(self, world: World) -> None:
         consent, _ = await submit(world)

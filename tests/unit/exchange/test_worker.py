@@ -8,7 +8,8 @@ import pytest
 
 from gateway.core.model import ConsentStatus, ExchangeStatus
 from gateway.errors import AuditUnavailable
-from gateway.exchange.worker import REFUSALS_INTERVAL_SECONDS
+from gateway.exchange.worker import REFUSALS_INTERVAL_SECONDS, SWEEP_INTERVAL_SECONDS, SWEEP_ROWS
+from gateway.oauth.grant import OwnerSession
 from gateway.ports import ConsentStep
 from tests import samples
 from tests.fakes_flows import ENOUGH, SILENCE, World
@@ -112,3 +113,25 @@ async def test_a_full_batch_is_followed_by_the_next_at_once(world: World) -> Non
     assert [await world.worker.round() for _ in range(4)] == [10, 10, 5, 0]
     await world.settled(exchanges[-1])
     assert {(await world.saved(exchange)).attempts for exchange in exchanges} == {2}
+
+
+async def test_what_the_authorization_server_has_no_use_for_goes_after_an_interval(world: World) -> None:
+    session = OwnerSession(
+        session_hash="5" * 64, subject="b" * 64, name="a name", auth_time=NOW, acr=None, expires_at=NOW + 1
+    )
+    await world.state.open_session(session)
+    world.clock.advance(SWEEP_INTERVAL_SECONDS - 1)
+    await world.worker.round()
+    assert await world.state.session(session.session_hash) == session
+    world.clock.advance(1)
+    await world.worker.round()
+    assert await world.state.session(session.session_hash) is None
+
+
+async def test_a_full_batch_of_them_is_followed_by_the_next_round_by_round(world: World) -> None:
+    ids = range(SWEEP_ROWS + 1)
+    await asyncio.gather(*(world.state.first_time("scope", f"id-{number}", expires_at=NOW + 1) for number in ids))
+    world.clock.advance(SWEEP_INTERVAL_SECONDS)
+    await world.worker.round()
+    await world.worker.round()
+    assert await world.state.sweep(now=world.clock.now(), limit=SWEEP_ROWS) == 0
