@@ -58,6 +58,9 @@ class ClientAuthentication:
         except OAuthRefusal as refused:
             self._refusals.count(owner.participant_id if owner else "UNKNOWN", refused.reason.upper())
             raise
+        except RateLimited as refused:
+            self._refusals.count(owner.participant_id if owner else "UNKNOWN", refused.code)
+            raise
         return Authenticated(
             client=client,
             participant=participant,
@@ -122,8 +125,8 @@ class ClientAuthentication:
         if assertion is not None or presented.certificate is None:
             _refuse("method")
         if client.authentication is Authentication.TLS:
-            expected = client.subject or ""
-            proven = hmac.compare_digest(expected.encode(), presented.certificate.subject.encode())
+            expected, shown = client.subject, presented.certificate.subject
+            proven = expected is not None and hmac.compare_digest(expected.encode(), shown.encode())
         else:
             proven = presented.certificate.sha256 in client.certificates
         if not proven:

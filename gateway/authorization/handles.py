@@ -17,7 +17,7 @@ def new_secret() -> str:
 
 def kept(secret: str) -> str:
     """Hex SHA-256: enough for a secret that nobody can guess."""
-    return hashlib.sha256(secret[:_CHARACTERS_MAX].encode()).hexdigest()
+    return hashlib.sha256(secret[:_CHARACTERS_MAX].encode(errors="surrogatepass")).hexdigest()
 
 
 def handle_of(request_uri: str) -> str | None:

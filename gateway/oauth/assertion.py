@@ -14,6 +14,8 @@ LIFETIME_SECONDS_MAX = 300
 SKEW_SECONDS = 10  # FAPI 2.0 §5.3.2.1 (13): up to 10 s in the future is accepted, more than 60 s refused
 TOKEN_ID_CHARACTERS_MAX = 256
 _TIME_MAX = 1 << 40
+# RFC 8725 §3.11: what the client signed to be something else (a request object, a DPoP proof) proves nothing here.
+_TYPES = frozenset({"jwt", "client-authentication+jwt"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +39,7 @@ def check_assertion(assertion: str, client: Client, *, issuer: str, now: float) 
     """Raises OAuthRefusal `invalid_client`. That its `jti` comes once is for the caller to see to."""
     try:
         jws = parse_jws(assertion, characters_max=CHARACTERS_MAX)
-        algorithm, key_id = algorithm_and_key_id(jws)
+        algorithm, key_id = algorithm_and_key_id(jws, types=_TYPES if "typ" in jws.header else None)
         if client.keys is None:
             _refuse("key")
         verified(jws, client.keys, algorithm, key_id)

@@ -49,9 +49,12 @@ def _uuid(value: Any) -> str:
     if not isinstance(value, str) or len(value) != _UUID_CHARACTERS:
         raise _refused("details_consent_id")
     try:
-        return str(uuid.UUID(value))
+        found = str(uuid.UUID(value))
     except ValueError as error:
         raise _refused("details_consent_id") from error
+    if found != value.lower():  # Python also reads braces, URNs and hyphens in other places
+        raise _refused("details_consent_id")
+    return found
 
 
 def _refused(reason: str) -> OAuthRefusal:

@@ -24,6 +24,7 @@ NONCE_SECONDS = 120
 TOKEN_ID_CHARACTERS_MAX = 256
 URL_CHARACTERS_MAX = 2_048
 
+_URL = re.compile(r"[\x21-\x7e]+")
 _NONCE = re.compile(r"[A-Za-z0-9_-]{43}")
 _TIME_MAX = 1 << 40
 _TYPES = frozenset({"dpop+jwt"})
@@ -86,10 +87,7 @@ def check_proof(
         _refuse("issued_at")
     if not now - AGE_SECONDS_MAX <= issued_at <= now + SKEW_SECONDS:
         _refuse("issued_at")
-    for name in ("exp", "nbf"):  # not of a proof; where a client says them, they are held
-        value = claims.get(name, issued_at)
-        if type(value) is not int or (name == "nbf" and value > now + SKEW_SECONDS):
-            _refuse("issued_at")
+    _check_other_times(claims, now)
     token_id = claims.get("jti")
     if not isinstance(token_id, str) or not 0 < len(token_id) <= TOKEN_ID_CHARACTERS_MAX:
         _refuse("token_id")
@@ -120,6 +118,14 @@ def _key(jwk: Any, algorithm: str) -> VerificationKey:
     return key
 
 
+def _check_other_times(claims: Mapping[str, Any], now: float) -> None:
+    """Not of a proof (§4.2); where a client says them all the same, they are held (RFC 7519 §4.1.4, §4.1.5)."""
+    if "exp" in claims and (type(claims["exp"]) is not int or claims["exp"] <= now):
+        _refuse("expiry")
+    if "nbf" in claims and (type(claims["nbf"]) is not int or claims["nbf"] > now + SKEW_SECONDS):
+        _refuse("not_before")
+
+
 def _check_token(ath: Any, access_token: str | None) -> None:
     """§4.3 (11): the hash of the token that comes with the proof, and only there."""
     if access_token is None:
@@ -131,7 +137,8 @@ def _check_token(ath: Any, access_token: str | None) -> None:
 
 def _normalised(url: Any) -> tuple[str, str, int | None, str] | None:
     """§4.3 (9): without query and fragment, compared after RFC 3986 §6.2.2 and §6.2.3. None equals nothing of ours."""
-    if not isinstance(url, str) or len(url) > URL_CHARACTERS_MAX:
+    # `urlsplit` drops blanks and line ends from within; here they make another URL.
+    if not isinstance(url, str) or len(url) > URL_CHARACTERS_MAX or _URL.fullmatch(url) is None:
         return None
     try:
         parts = urlsplit(url)

@@ -19,7 +19,18 @@ AGE_SECONDS_MAX = 31_536_000
 
 # Registered parameters that would change what is asked for, and that we do not serve: better refused than passed over.
 # What is not registered is ignored (RFC 6749 §3.1).
-UNSERVED = frozenset({"claims", "id_token_hint", "login_hint_token", "registration", "request_uri", "response_uri"})
+UNSERVED = frozenset(
+    {
+        "claims",
+        "grant_id",  # a grant is made by its owner's decision, and is not merged with another
+        "grant_management_action",
+        "id_token_hint",
+        "login_hint_token",
+        "registration",
+        "request_uri",
+        "response_uri",
+    }
+)
 RESPONSE_MODES = {"query": "query", "jwt": "query.jwt", "query.jwt": "query.jwt"}
 
 _STATE = re.compile(rf"[\x20-\x7e]{{1,{STATE_CHARACTERS_MAX}}}")  # RFC 6749 A.5

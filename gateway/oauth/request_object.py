@@ -41,6 +41,8 @@ def unpack(request: str, client: Client, *, issuer: str, now: float, outer: Mapp
     claims = jws.claims
     if claims.get("iss") != client.client_id or claims.get("client_id") != client.client_id:
         _refuse("identity")
+    if claims.get("sub") == client.client_id:  # RFC 9101 §10.8: so that it is no client assertion
+        _refuse("subject")
     audience = claims.get("aud")
     if audience != issuer and not (isinstance(audience, list) and issuer in audience):
         _refuse("audience")
@@ -57,6 +59,8 @@ def _check_times(claims: Mapping[str, Any], now: float) -> None:
         _refuse("expiry")
     if not now - LIFETIME_SECONDS_MAX <= not_before <= now + SKEW_SECONDS:
         _refuse("not_before")
+    if "iat" in claims and _time(claims, "iat") > now + SKEW_SECONDS:  # FAPI 2.0 §5.3.2.1
+        _refuse("issued_at")
 
 
 def _time(claims: Mapping[str, Any], name: str) -> int:
