@@ -62,7 +62,8 @@ class Code:
 
     @property
     def value(self) -> str:
-        return self.answer["code"]
+        """ "" where the answer is a signed one."""
+        return self.answer.get("code", "")
 
 
 class Fapi:
