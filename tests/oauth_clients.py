@@ -29,6 +29,29 @@ CHALLENGE = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
 TOKEN_URL = f"{ISSUER}/oauth/token"
 NONCES = Nonces(b"n" * 32)
 
+ALL_PARAMETERS = frozenset(
+    [
+        "client_id",
+        "response_type",
+        "redirect_uri",
+        "scope",
+        "code_challenge",
+        "code_challenge_method",
+        "authorization_details",
+        "state",
+        "nonce",
+        "response_mode",
+        "dpop_jkt",
+        "max_age",
+        "acr_values",
+        "prompt",
+        "ui_locales",
+        "resource",
+        "request",
+        "request_uri",
+        "claims",
+    ]
+)
 ALL_SCOPES = frozenset({"cdi:consents", "cdi:data-requests", "cdi:data-requests:read", "cdi:notices"})
 
 
@@ -147,8 +170,8 @@ def unsigned(claims: dict[str, Any], **head: Any) -> str:
     return f"{b64(orjson.dumps({'alg': 'none'} | head))}.{b64(orjson.dumps(claims))}."
 
 
-def with_doubled_claim(token: str, name: str, value: str, *, by: Key, alg: str = "ES256") -> str:
-    """The same token with one claim given twice in its JSON, properly signed."""
+def with_doubled_claim(token: str, name: str, value: Any, *, by: Key, alg: str = "ES256") -> str:
+    """The same token with one more claim before the others, twice in its JSON if it was there; properly signed."""
     head, payload, _ = (part.encode() for part in token.split("."))
     doubled = orjson.dumps({name: value})[:-1] + b"," + _decoded(payload)[1:]
     return sign(by, _decoded(head), doubled, alg=alg)

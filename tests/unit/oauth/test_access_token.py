@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from gateway.core.consent import Grant
 from gateway.errors import TokenInvalid
-from gateway.oauth.access_token import AccessToken, Fault, check_claims
+from gateway.oauth.access_token import AccessToken, Fault, check_claims, check_introspection
 
 NOW = 1_800_000_000
 ISSUER = "https://as.example"
@@ -77,6 +77,7 @@ def test_a_good_token_becomes_a_value() -> None:
                 approves=True,
             ),
         ),
+        token_id="4d6b",
     )
 
 
@@ -148,13 +149,21 @@ def test_another_type_is_refused(typ: object) -> None:
         ({"cnf": {}}, Fault.CONFIRMATION),
         ({"cnf": []}, Fault.CONFIRMATION),
         ({"cnf": THUMBPRINT}, Fault.CONFIRMATION),
-        ({"cnf": {"jkt": THUMBPRINT}}, Fault.CONFIRMATION),
+        ({"cnf": {"jkt": THUMBPRINT[:-1]}}, Fault.CONFIRMATION),
+        ({"cnf": {"jkt": None}}, Fault.CONFIRMATION),
+        ({"cnf": {"x5t": THUMBPRINT}}, Fault.CONFIRMATION),
+        ({"cnf": {"jwk": {}}}, Fault.CONFIRMATION),
         ({"cnf": {"x5t#S256": THUMBPRINT, "jkt": THUMBPRINT}}, Fault.CONFIRMATION),
         ({"cnf": {"x5t#S256": THUMBPRINT + "="}}, Fault.CONFIRMATION),
         ({"cnf": {"x5t#S256": THUMBPRINT[:-1]}}, Fault.CONFIRMATION),
         ({"cnf": {"x5t#S256": THUMBPRINT[:-1] + "B"}}, Fault.CONFIRMATION),  # unused bits set
         ({"cnf": {"x5t#S256": THUMBPRINT + "\n"}}, Fault.CONFIRMATION),
         ({"cnf": {"x5t#S256": 7}}, Fault.CONFIRMATION),
+        ({"grant_id": 7}, Fault.DETAILS),
+        ({"grant_id": ""}, Fault.DETAILS),
+        ({"auth_time": "now"}, Fault.AUTH_TIME),
+        ({"auth_time": True}, Fault.AUTH_TIME),
+        ({"auth_time": -1}, Fault.AUTH_TIME),
         ({"authorization_details": None}, Fault.DETAILS),
         ({"authorization_details": DETAIL}, Fault.DETAILS),
         ({"authorization_details": [7]}, Fault.DETAILS),
@@ -173,6 +182,17 @@ def test_one_wrong_claim_is_refused(changes: dict[str, Any], fault: Fault) -> No
         check(claims(**changes))
     assert refused.value.private == fault
     assert str(refused.value) == TokenInvalid.title
+
+
+def test_a_token_can_be_bound_to_a_dpop_key() -> None:
+    """RFC 9449 §6.1."""
+    token = check(claims(cnf={"jkt": THUMBPRINT}))
+    assert (token.thumbprint, token.jkt) == (None, THUMBPRINT)
+
+
+def test_the_grant_and_the_sign_in_are_read() -> None:
+    token = check(claims(grant_id="grant-1", auth_time=NOW - 60))
+    assert (token.grant_id, token.auth_time, token.token_id) == ("grant-1", NOW - 60, "4d6b")
 
 
 def test_one_audience_of_several_is_enough() -> None:
@@ -217,4 +237,69 @@ def test_no_value_of_a_claim_raises_anything_else(changes: dict[str, Any]) -> No
         assert refused.private in set(Fault)  # noqa: PT017 - acceptance is right too, for some values
     else:
         assert token.issuer == ISSUER
+        assert token.expires_at > NOW
+
+
+# --- what an issuer says about an opaque token (RFC 7662) -----------------------------------------------------------
+
+
+def introspected(*, approves: bool = False, **changes: Any) -> AccessToken:
+    return check_introspection(
+        claims(**({"active": True} | changes)),
+        issuer=ISSUER,
+        resource=RESOURCE,
+        now=NOW,
+        skew_seconds=10,
+        approves=approves,
+    )
+
+
+def test_an_active_token_becomes_a_value() -> None:
+    token = introspected(approves=True)
+    assert (token.client_id, token.subject, token.thumbprint) == ("bank-a", "pairwise-7", THUMBPRINT)
+    assert [grant.approves for grant in token.grants] == [True]
+
+
+def test_what_an_answer_may_leave_out_is_not_asked_for() -> None:
+    token = introspected(iss=ABSENT, iat=ABSENT, jti=ABSENT, sub=ABSENT, authorization_details=ABSENT)
+    assert (token.issuer, token.token_id, token.subject) == (ISSUER, "", "bank-a")
+
+
+@pytest.mark.parametrize(
+    ("changes", "fault"),
+    [
+        ({"active": False}, Fault.INACTIVE),
+        ({"active": ABSENT}, Fault.INACTIVE),
+        ({"active": "true"}, Fault.INACTIVE),
+        ({"active": 1}, Fault.INACTIVE),
+        ({"iss": "https://other.example"}, Fault.ISSUER),
+        ({"iss": None}, Fault.ISSUER),
+        ({"aud": ABSENT}, Fault.AUDIENCE),
+        ({"aud": "https://other.example"}, Fault.AUDIENCE),
+        ({"exp": ABSENT}, Fault.EXPIRY),
+        ({"exp": NOW}, Fault.EXPIRED),
+        ({"iat": NOW + 11}, Fault.ISSUED_AT),
+        ({"iat": "now"}, Fault.ISSUED_AT),
+        ({"nbf": NOW + 11}, Fault.NOT_BEFORE),
+        ({"jti": 7}, Fault.TOKEN_ID),
+        ({"client_id": ABSENT}, Fault.CLIENT),
+        ({"sub": 7}, Fault.SUBJECT),
+        ({"cnf": ABSENT}, Fault.CONFIRMATION),
+        ({"scope": 7}, Fault.SCOPE),
+        ({"authorization_details": {}}, Fault.DETAILS),
+    ],
+)
+def test_one_wrong_member_of_an_answer_is_refused(changes: dict[str, Any], fault: Fault) -> None:
+    with pytest.raises(TokenInvalid) as refused:
+        introspected(**changes)
+    assert refused.value.private == fault
+
+
+@given(st.dictionaries(st.sampled_from([*sorted(claims()), "active", "nbf"]), JSON, min_size=1))
+def test_no_value_of_an_answer_raises_anything_else(changes: dict[str, Any]) -> None:
+    try:
+        token = introspected(**changes)
+    except TokenInvalid as refused:
+        assert refused.private in set(Fault)  # noqa: PT017 - acceptance is right too, for some values
+    else:
         assert token.expires_at > NOW

@@ -82,3 +82,35 @@ def test_another_participants_client_is_refused_even_with_the_right_certificate(
 def test_a_grant_is_found_by_its_consent_alone() -> None:
     assert scopes.grant_for(TOKEN, "two") == Grant(consent_id="two", purpose="P")
     assert scopes.grant_for(TOKEN, "three") is None
+
+
+JKT = "E" * 43
+HELD = replace(TOKEN, thumbprint=None, jkt=JKT)
+
+
+def test_a_proven_dpop_key_is_let_through_whatever_the_certificate() -> None:
+    scopes.bound(HELD, replace(CERTIFICATE, thumbprint="A" * 42 + "E"), BANK, JKT)
+    assert HELD.client_id in BANK.clients
+
+
+@pytest.mark.parametrize("proven", [None, "", "E" * 42 + "A", "A" * 43])
+def test_a_dpop_token_without_its_key_is_refused(proven: str | None) -> None:
+    """Also with the certificate of somebody whose token it might be: it is not bound to that."""
+    with pytest.raises(TokenNotBound) as refused:
+        scopes.bound(HELD, CERTIFICATE, BANK, proven)
+    assert refused.value.private == "dpop_key"
+
+
+def test_a_proven_key_does_not_stand_for_a_certificate() -> None:
+    with pytest.raises(TokenNotBound) as refused:
+        scopes.bound(TOKEN, replace(CERTIFICATE, thumbprint="A" * 42 + "E"), BANK, "A" * 43)
+    assert refused.value.private == "certificate"
+
+
+def test_a_token_that_is_bound_to_nothing_is_refused() -> None:
+    with pytest.raises(TokenNotBound):
+        scopes.bound(replace(TOKEN, thumbprint=None), CERTIFICATE, BANK, JKT)
+
+
+def test_what_needs_an_owner_is_nothing_that_a_machine_may_have() -> None:
+    assert not set(scopes.CONSENT) & set(scopes.MACHINE)
