@@ -91,6 +91,23 @@ def client_context(*, ca_file: Path, certificate_file: Path, key_file: Path) -> 
     return context
 
 
+def outgoing_context(
+    *, ca_file: Path | None, certificate_file: Path | None = None, key_file: Path | None = None
+) -> ssl.SSLContext:
+    """For calls to somebody else's server, TLS 1.2 or 1.3, by host name: of these authorities, or of the system's; with
+    a client certificate where one is given. Raises TlsMaterialError."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.options |= ssl.OP_NO_COMPRESSION
+    if ca_file is None:
+        context.load_default_certs()
+    else:
+        _load_authorities(context, ca_file)
+    if certificate_file is not None and key_file is not None:
+        _load_own(context, certificate_file, key_file)
+    return context
+
+
 def peer_certificate(peer: asyncio.BaseTransport | ssl.SSLObject | None) -> Certificate | None:
     """The certificate that the peer proved to hold, or None: no TLS, no certificate, or the connection is gone."""
     tls = peer if peer is None or isinstance(peer, ssl.SSLObject) else peer.get_extra_info("ssl_object")

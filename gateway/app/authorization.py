@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
-import ssl
 from dataclasses import dataclass
 
 import orjson
 
 import schemas
+from adapters.keys.file import read_key_file
 from adapters.login.credentials import PrivateKey, Secret
 from adapters.login.oidc import OidcLogin
 from gateway.app.parts import Parts
@@ -35,6 +35,7 @@ from gateway.pages.pages import CODE_LISTS, Pages
 from gateway.ports import Clock, RateLimits, Signer
 from gateway.profiles.cdi_v1 import CdiV1
 from gateway.settings import Oidc, Server, Settings
+from gateway.tls import outgoing_context
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +62,7 @@ class Shared:
 
 def build_authorization(parts: Parts, shared: Shared, stack: contextlib.AsyncExitStack) -> Embedded | None:
     """None where there is no `oauth.server`. Connections to the login provider are closed by `stack`. Raises
-    KeyFileRefused, ValueError, OSError."""
+    KeyFileRefused, TlsMaterialError, ValueError, OSError."""
     settings = parts.settings
     server, login = settings.oauth.server, settings.oauth.login
     if server is None or login is None:
@@ -210,19 +211,24 @@ def _visits(parts: Parts, shared: Shared, owners: Owners) -> Visits:
     )
 
 
-def _login(oidc: Oidc, server: Server, clock: Clock) -> OidcLogin:
+def login_credentials(oidc: Oidc) -> PrivateKey | Secret:
+    """How the gateway proves itself to the login provider. Raises KeyFileRefused, ValueError, OSError."""
     if oidc.key_file is not None and oidc.key_id is not None:
-        credentials: PrivateKey | Secret = PrivateKey.read(oidc.key_file, key_id=oidc.key_id)
-    elif oidc.secret_file is not None:
-        credentials = Secret.read(oidc.secret_file)
-    else:
-        raise ValueError("oauth.login.oidc has no credentials")
+        read_key_file(oidc.key_file)  # refused where others may read it
+        return PrivateKey.read(oidc.key_file, key_id=oidc.key_id)
+    if oidc.secret_file is not None:
+        read_key_file(oidc.secret_file)
+        return Secret.read(oidc.secret_file)
+    raise ValueError("oauth.login.oidc has no credentials")
+
+
+def _login(oidc: Oidc, server: Server, clock: Clock) -> OidcLogin:
     return OidcLogin(
         issuer=oidc.issuer,
         client_id=oidc.client_id,
         redirect_uri=f"{server.issuer}/login/callback",
-        credentials=credentials,
-        ssl_context=ssl.create_default_context(cafile=str(oidc.ca_file) if oidc.ca_file else None),
+        credentials=login_credentials(oidc),
+        ssl_context=outgoing_context(ca_file=oidc.ca_file),
         owner_claim=oidc.owner_claim,
         clock=clock,
         entropy=os.urandom,

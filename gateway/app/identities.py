@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from functools import partial
+from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -13,8 +14,8 @@ from gateway.core.model import Certificate, Role
 from gateway.core.registry import Registry
 from gateway.core.verification import Trust
 from gateway.exchange.roster import View
+from gateway.oauth import keys as oauth_keys
 from gateway.oauth.client import Client, Clients
-from gateway.oauth.keys import parse_keys
 from gateway.profiles.dvp_v1.signature import KeySet, key_set
 from gateway.profiles.dvp_v1.trust import Anchors, issuer_key_known, issuer_signed
 from gateway.profiles.validation import Validators
@@ -64,8 +65,16 @@ def self_signed(participants: Participants) -> list[x509.Certificate]:
     ]
 
 
+def client_keys(file: Path) -> oauth_keys.KeySet:
+    """A client's public keys. Raises OSError, ValueError."""
+    try:
+        return oauth_keys.parse_keys(file.read_bytes())
+    except oauth_keys.KeysInvalid as error:
+        raise ValueError(f"{file}: not a usable key set: {str(error).replace('_', ' ')}") from error
+
+
 def _clients(participants: Participants) -> Iterator[Client]:
-    """Those that the embedded authorization server knows. Raises OSError, KeysInvalid, TlsMaterialError."""
+    """Those that the embedded authorization server knows. Raises OSError, ValueError, TlsMaterialError."""
     for participant in participants.participants:
         for client in participant.clients:
             if client.authentication is None:
@@ -79,7 +88,7 @@ def _clients(participants: Participants) -> Iterator[Client]:
                 authentication=client.authentication,
                 subject=client.subject,
                 certificates=frozenset(one.fingerprint(SHA256()).hex() for one in certificates),
-                keys=parse_keys(client.jwks_file.read_bytes()) if client.jwks_file is not None else None,
+                keys=client_keys(client.jwks_file) if client.jwks_file is not None else None,
                 redirect_uris=client.redirect_uris,
                 scopes=frozenset(client.scopes),
                 signed_requests=client.signed_requests,

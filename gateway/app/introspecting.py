@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import ssl
-
 from adapters.issuers.introspection import IntrospectionVerifier
+from adapters.keys.file import read_key_file
 from gateway.ports import Clock
 from gateway.settings import Introspection, Issuer, OAuth
+from gateway.tls import outgoing_context
 
 
 def introspection(issuer: Issuer, settings: Introspection, oauth: OAuth, clock: Clock) -> IntrospectionVerifier:
-    """Raises OSError, ssl.SSLError, ValueError for files that cannot be used."""
-    context = ssl.create_default_context(cafile=str(issuer.ca_file) if issuer.ca_file else None)
-    if settings.certificate_file is not None:
-        context.load_cert_chain(settings.certificate_file, settings.key_file, password="")
+    """Raises KeyFileRefused, TlsMaterialError, ValueError, OSError for files that cannot be used."""
+    if settings.secret_file is not None:
+        read_key_file(settings.secret_file)  # refused where others may read it
     return IntrospectionVerifier(
         issuer=issuer.issuer,
         url=settings.url,
         client_id=settings.client_id,
-        ssl_context=context,
+        ssl_context=outgoing_context(
+            ca_file=issuer.ca_file, certificate_file=settings.certificate_file, key_file=settings.key_file
+        ),
         secret_file=settings.secret_file,
         resource=oauth.resource,
         approves_consents=issuer.approves_consents,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ssl
 import uuid
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -36,7 +35,7 @@ from gateway.ports import AuditLog, AuthorizationStore, Clock, Sealer, Signer, S
 from gateway.profiles.dvp_v1.signature import key_set
 from gateway.profiles.validation import Validators
 from gateway.settings import Issuer, Participants, PlatformSettings, Settings, config_hash
-from gateway.tls import client_context
+from gateway.tls import client_context, outgoing_context
 
 SOFTWARE = "cdi-dvp-gateway"
 REVOCATION_MARGIN_SECONDS = 600
@@ -228,6 +227,6 @@ def _keys_of(issuer: Issuer) -> KeyFile | Discovery:
         return KeyFile(issuer.jwks_file)
     return Discovery(
         issuer.issuer,
-        ssl_context=ssl.create_default_context(cafile=str(issuer.ca_file) if issuer.ca_file else None),
+        ssl_context=outgoing_context(ca_file=issuer.ca_file),
         timeout_seconds=issuer.timeout_seconds,
     )

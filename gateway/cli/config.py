@@ -11,7 +11,7 @@ from rich.table import Table
 from gateway.app.identities import published_codes
 from gateway.cli.material import material_problems
 from gateway.cli.terminal import DONE, WRONG, Refused, say, say_json, show
-from gateway.settings import Participants, Settings, SettingsError, config_hash, load
+from gateway.settings import Listener, Participants, Settings, SettingsError, config_hash, load
 
 app = typer.Typer(
     add_completion=False, rich_markup_mode="markdown", help="Check a configuration, and print its JSON Schema."
@@ -86,5 +86,10 @@ def _summary(participants: Participants) -> Table:
 
 
 def _listeners(settings: Settings) -> str:
-    listeners = {"bank": settings.bank, "partner": settings.partner, "ops": settings.ops}
-    return ", ".join(f"{name} {listener.host}:{listener.port}" for name, listener in listeners.items())
+    listeners: dict[str, Listener | None] = {
+        "bank": settings.bank,
+        "consent": settings.consent,
+        "partner": settings.partner,
+        "ops": settings.ops,
+    }
+    return ", ".join(f"{name} {one.host}:{one.port}" for name, one in listeners.items() if one is not None)

@@ -11,17 +11,31 @@ from pathlib import Path
 
 import orjson
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from cryptography.hazmat.primitives.serialization import load_pem_public_key
+from cryptography.hazmat.primitives.serialization import Encoding, load_pem_public_key
 
 from adapters.clock import SystemClock
 from adapters.keys.file import AesGcmSealer, FileSigner, read_secret
 from adapters.keys.log_key import log_signers
 from gateway.app.attestation import http_authority, http_witness
+from gateway.app.authorization import login_credentials
 from gateway.app.forwarding import event_target
+from gateway.app.identities import client_keys
+from gateway.app.introspecting import introspection
+from gateway.core.model import CertificateRule
 from gateway.oauth.keys import KeysInvalid, parse_keys
 from gateway.profiles.dvp_v1.signature import key_set
-from gateway.settings import Audit, Participants, Settings
-from gateway.tls import RevocationLists, TlsMaterialError, client_context, server_context
+from gateway.settings import Audit, Introspection, Issuer, OAuth, Participants, ParticipantSettings, Settings
+from gateway.tls import (
+    RevocationLists,
+    TlsMaterialError,
+    client_context,
+    outgoing_context,
+    parse_certificate,
+    self_signed_certificates,
+    server_context,
+)
+
+Opened = Callable[[], object]
 
 
 def material_problems(settings: Settings, participants: Participants) -> Iterator[tuple[str, str]]:
@@ -33,13 +47,15 @@ def material_problems(settings: Settings, participants: Participants) -> Iterato
             yield path, str(error)
 
 
-def _openings(settings: Settings, participants: Participants) -> Iterator[tuple[str, Callable[[], object]]]:
+def _openings(settings: Settings, participants: Participants) -> Iterator[tuple[str, Opened]]:
     for name, listener in (("bank", settings.bank), ("partner", settings.partner)):
         yield name, partial(server_context, listener)
         yield (
             f"{name}.client_crl_files",
             partial(RevocationLists, listener.client_crl_files, ca_file=listener.client_ca_file),
         )
+    if settings.consent is not None:
+        yield "consent", partial(server_context, settings.consent)
     yield "secrets.pseudonym_key_file", partial(read_secret, settings.secrets.pseudonym_key_file)
     yield "secrets.storage_key_file", partial(AesGcmSealer, settings.secrets.storage_key_file)
     yield from _audit_openings(settings.audit)
@@ -52,16 +68,61 @@ def _openings(settings: Settings, participants: Participants) -> Iterator[tuple[
         yield f"{where}.signing_key_file", partial(FileSigner, platform.signing_key_file, platform.signing_key_id)
         yield f"{where}.jwks_file", partial(_key_set, platform.jwks_file)
         yield f"{where}.ledger_jwks_file", partial(_key_set, platform.ledger_jwks_file)
-    for index, issuer in enumerate(settings.oauth.issuers):
-        if issuer.jwks_file is not None:
-            yield f"oauth.issuers.{index}.jwks_file", partial(_issuer_keys, issuer.jwks_file)
+    yield from _oauth_openings(settings.oauth)
     for index, participant in enumerate(participants.participants):
-        if participant.jwks_file is not None:
-            where = f"participants_file: participants.{index}"
-            yield f"{where}.jwks_file", partial(_key_set, participant.jwks_file)
+        yield from _participant_openings(f"participants_file: participants.{index}", participant)
 
 
-def _audit_openings(audit: Audit) -> Iterator[tuple[str, Callable[[], object]]]:
+def _oauth_openings(oauth: OAuth) -> Iterator[tuple[str, Opened]]:
+    if oauth.server is not None:
+        for index, key in enumerate(oauth.server.signing_keys):
+            yield f"oauth.server.signing_keys.{index}.file", partial(FileSigner, key.file, key.id)
+    if oauth.login is not None:
+        oidc = oauth.login.oidc
+        given = "key_file" if oidc.key_file is not None else "secret_file"
+        yield f"oauth.login.oidc.{given}", partial(login_credentials, oidc)
+        yield "oauth.login.oidc.ca_file", partial(outgoing_context, ca_file=oidc.ca_file)
+    for index, issuer in enumerate(oauth.issuers):
+        where = f"oauth.issuers.{index}"
+        if issuer.jwks_file is not None:
+            yield f"{where}.jwks_file", partial(_issuer_keys, issuer.jwks_file)
+        yield f"{where}.ca_file", partial(outgoing_context, ca_file=issuer.ca_file)
+        if issuer.introspection is not None:
+            yield from _introspection_openings(f"{where}.introspection", issuer, issuer.introspection, oauth)
+
+
+def _introspection_openings(
+    where: str, issuer: Issuer, settings: Introspection, oauth: OAuth
+) -> Iterator[tuple[str, Opened]]:
+    if settings.certificate_file is not None:
+        own = {"certificate_file": settings.certificate_file, "key_file": settings.key_file}
+        yield f"{where}.certificate_file", partial(outgoing_context, ca_file=None, **own)
+    if settings.secret_file is not None:
+        # Without the files that are looked at by themselves.
+        bare = issuer.model_copy(update={"ca_file": None})
+        secret = settings.model_copy(update={"certificate_file": None, "key_file": None})
+        yield f"{where}.secret_file", partial(introspection, bare, secret, oauth, SystemClock())
+
+
+def _participant_openings(where: str, participant: ParticipantSettings) -> Iterator[tuple[str, Opened]]:
+    if participant.jwks_file is not None:
+        yield f"{where}.jwks_file", partial(_key_set, participant.jwks_file)
+    rules = [rule.rule() for rule in participant.certificates]
+    for index, client in enumerate(participant.clients):
+        if client.jwks_file is not None:
+            yield f"{where}.clients.{index}.jwks_file", partial(client_keys, client.jwks_file)
+        for number, file in enumerate(client.certificate_files):
+            yield f"{where}.clients.{index}.certificate_files.{number}", partial(_own_certificates, file, rules)
+
+
+def _own_certificates(file: Path, rules: Sequence[CertificateRule]) -> None:
+    for found in self_signed_certificates(file):
+        certificate = parse_certificate(found.public_bytes(Encoding.DER))
+        if not any(rule.names(certificate) for rule in rules):
+            raise ValueError(f"{file}: holds a certificate that the participant's `certificates` do not list")
+
+
+def _audit_openings(audit: Audit) -> Iterator[tuple[str, Opened]]:
     own = audit.signing_key_file
     yield "audit.signing_key_file", partial(log_signers, audit.origin, [own])
     for index, file in enumerate(audit.also_signing_key_files):

@@ -300,6 +300,12 @@ class CertificateRule:
     issuer: str | None = None
     subject: str | None = None
 
+    def names(self, certificate: Certificate) -> bool:
+        """Whether the certificate is one that this rule is about."""
+        if self.sha256 is not None:
+            return self.sha256 == certificate.sha256
+        return (self.issuer, self.subject) == (certificate.issuer, certificate.subject)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Participant:

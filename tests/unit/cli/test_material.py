@@ -6,12 +6,16 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
 import trustme
+import yaml
+from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from joserfc.jwk import ECKey
 
@@ -19,6 +23,7 @@ from gateway.audit.note import COSIGNATURE_V1, NoteSigner
 from gateway.cli.commands import run
 from gateway.cli.material import material_problems
 from gateway.settings import Participants, Settings, load
+from tests.certificates import self_signed
 
 EXAMPLES = Path(__file__).parents[3] / "config"
 
@@ -56,13 +61,14 @@ def deployment(tmp_path: Path) -> Deployment:
     authority = trustme.CA()
     for name in ("participants-ca", "dvp-ca"):
         made.write(f"pki/{name}.pem", authority.cert_pem.bytes())
-    for name in ("bank-server", "partner-server", "dvp-client"):
+    for name in ("bank-server", "consent-server", "partner-server", "dvp-client"):
         issued = authority.issue_cert("gateway.bank.example")
         made.write(f"pki/{name}.pem", b"".join(blob.bytes() for blob in issued.cert_chain_pems))
         made.write(f"pki/{name}.key", issued.private_key_pem.bytes())
     for name in ("pseudonym", "storage"):
         made.write(f"keys/{name}.key", secrets.token_bytes(32))
-    for name in ("reports", "messages"):
+    made.write("keys/introspection.secret", b"a client secret\n")
+    for name in ("reports", "messages", "tokens", "login"):
         key = ec.generate_private_key(ec.SECP256R1())
         made.write(f"keys/{name}.pem", key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
     for name in ("audit-log", "audit-log-2"):
@@ -77,7 +83,9 @@ def deployment(tmp_path: Path) -> Deployment:
 def test_usable_files_pass(deployment: Deployment, capsys: pytest.CaptureFixture[str]) -> None:
     assert deployment.problems() == {}
     assert run(["config", "check", str(deployment.config)]) == 0
-    assert "valid, keys and certificates usable" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "valid, keys and certificates usable" in said
+    assert "listeners: bank 0.0.0.0:8443, consent 0.0.0.0:8444, partner 0.0.0.0:8445, ops " in said
 
 
 @pytest.mark.parametrize(
@@ -86,7 +94,11 @@ def test_usable_files_pass(deployment: Deployment, capsys: pytest.CaptureFixture
         ("pki/bank-server.pem", "bank"),
         ("pki/bank-server.key", "bank"),
         ("pki/participants-ca.pem", "bank"),
+        ("pki/consent-server.pem", "consent"),
+        ("pki/consent-server.key", "consent"),
         ("pki/partner-server.key", "partner"),
+        ("keys/tokens.pem", "oauth.server.signing_keys.0.file"),
+        ("keys/login.pem", "oauth.login.oidc.key_file"),
         ("pki/dvp-client.pem", "platforms.0"),
         ("keys/storage.key", "secrets.storage_key_file"),
         ("keys/pseudonym.key", "secrets.pseudonym_key_file"),
@@ -127,9 +139,135 @@ def test_private_key_in_a_published_key_set_is_found(deployment: Deployment) -> 
     }
 
 
-def test_key_that_others_may_read_is_found(deployment: Deployment) -> None:
-    (deployment.folder / "keys/storage.key").chmod(0o644)
-    assert list(deployment.problems()) == ["secrets.storage_key_file"]
+@pytest.mark.parametrize(
+    ("file", "path"),
+    [
+        ("keys/storage.key", "secrets.storage_key_file"),
+        ("keys/tokens.pem", "oauth.server.signing_keys.0.file"),
+        ("keys/login.pem", "oauth.login.oidc.key_file"),
+        ("keys/introspection.secret", "oauth.issuers.0.introspection.secret_file"),
+    ],
+)
+def test_key_that_others_may_read_is_found(deployment: Deployment, file: str, path: str) -> None:
+    (deployment.folder / file).chmod(0o644)
+    assert list(deployment.problems()) == [path]
+
+
+def oauth_files(deployment: Deployment) -> dict[str, str]:
+    """Environment that configures what the example leaves out of tokens and logins, with usable files."""
+    deployment.write("keys/login.secret", b"another client secret")
+    login = {
+        "issuer": "https://login.bank.example",
+        "client_id": "cdi-gateway",
+        "secret_file": "keys/login.secret",
+        "ca_file": "pki/login-ca.pem",
+    }
+    issuer = {
+        "issuer": "https://tokens.bank.example",
+        "ca_file": "pki/issuer-ca.pem",
+        "introspection": {
+            "url": "https://tokens.bank.example/introspect",
+            "client_id": "cdi-gateway",
+            "certificate_file": "pki/introspection.pem",
+            "key_file": "pki/introspection.key",
+        },
+    }
+    for name in ("login-ca", "issuer-ca"):
+        deployment.write(f"pki/{name}.pem", (deployment.folder / "pki/dvp-ca.pem").read_bytes())
+    for name in ("introspection.pem", "introspection.key"):
+        other = name.replace("introspection", "dvp-client")
+        deployment.write(f"pki/{name}", (deployment.folder / f"pki/{other}").read_bytes())
+    values = {"LOGIN__OIDC": login, "ISSUERS": [issuer]}
+    return {f"CDI_GATEWAY__OAUTH__{name}": orjson.dumps(value).decode() for name, value in values.items()}
+
+
+def test_usable_files_of_tokens_and_logins_pass(deployment: Deployment) -> None:
+    assert deployment.problems(oauth_files(deployment)) == {}
+
+
+@pytest.mark.parametrize(
+    ("file", "path"),
+    [
+        ("keys/login.secret", "oauth.login.oidc.secret_file"),
+        ("pki/login-ca.pem", "oauth.login.oidc.ca_file"),
+        ("pki/issuer-ca.pem", "oauth.issuers.0.ca_file"),
+        ("pki/introspection.pem", "oauth.issuers.0.introspection.certificate_file"),
+        ("pki/introspection.key", "oauth.issuers.0.introspection.certificate_file"),
+    ],
+)
+def test_file_of_tokens_and_logins_that_is_of_no_use_is_found(deployment: Deployment, file: str, path: str) -> None:
+    environment = oauth_files(deployment)
+    deployment.write(file, b"canary\ncanary")
+    problems = deployment.problems(environment)
+    assert list(problems) == [path]
+    assert "canary" not in str(problems)
+
+
+def test_introspection_secret_that_is_none_is_found(deployment: Deployment) -> None:
+    deployment.write("keys/introspection.secret", b"\x00canary")
+    problems = deployment.problems()
+    assert list(problems) == ["oauth.issuers.0.introspection.secret_file"]
+    assert "canary" not in str(problems)
+
+
+def client(deployment: Deployment, *, listed: bool = True, **fields: Any) -> None:
+    """The first bank's client, changed. `listed`: its self-signed certificate is among the participant's."""
+    registry = yaml.safe_load((deployment.folder / "participants.yaml").read_bytes())
+    bank = registry["participants"][0]
+    bank["clients"] = [{"id": "hkbanka-lending", **fields}]
+    if listed:
+        pem = (deployment.folder / "pki/self-signed.pem").read_bytes()
+        bank["certificates"].append({"sha256": x509.load_pem_x509_certificate(pem).fingerprint(SHA256()).hex()})
+    deployment.write("participants.yaml", yaml.safe_dump(registry).encode())
+
+
+def self_signed_client(deployment: Deployment, *, listed: bool = True, **certificate: Any) -> None:
+    deployment.write("pki/self-signed.pem", self_signed("client", **certificate)[0])
+    client(
+        deployment,
+        listed=listed,
+        authentication="self_signed_tls_client_auth",
+        certificate_files=["pki/self-signed.pem"],
+    )
+
+
+CLIENT = "participants_file: participants.0.clients.0"
+
+
+def test_usable_files_of_clients_pass(deployment: Deployment) -> None:
+    self_signed_client(deployment)
+    assert deployment.problems() == {}
+    client(deployment, listed=False, authentication="private_key_jwt", jwks_file="keys/dvp.jwks.json")
+    assert deployment.problems() == {}
+
+
+@pytest.mark.parametrize("content", [b"canary", b'{"keys":[]}', b'{"keys":[{"kty":"oct","k":"Y2FuYXJ5"}]}'])
+def test_key_set_of_a_client_that_is_of_no_use_is_found(deployment: Deployment, content: bytes) -> None:
+    deployment.write("keys/client.jwks.json", content)
+    client(deployment, listed=False, authentication="private_key_jwt", jwks_file="keys/client.jwks.json")
+    problems = deployment.problems()
+    assert list(problems) == [f"{CLIENT}.jwks_file"]
+    assert "not a usable key set" in problems[f"{CLIENT}.jwks_file"]
+    assert "canary" not in str(problems)
+
+
+def test_certificate_of_a_client_that_is_none_is_found(deployment: Deployment) -> None:
+    self_signed_client(deployment)
+    deployment.write("pki/self-signed.pem", b"canary")
+    assert list(deployment.problems()) == [f"{CLIENT}.certificate_files.0"]
+
+
+@pytest.mark.parametrize("authority", [True, None])
+def test_certificate_of_a_client_that_could_issue_others_is_found(
+    deployment: Deployment, *, authority: bool | None
+) -> None:
+    self_signed_client(deployment, ca=authority)
+    assert "CA:FALSE" in deployment.problems()[f"{CLIENT}.certificate_files.0"]
+
+
+def test_self_signed_certificate_that_its_participant_does_not_list_is_found(deployment: Deployment) -> None:
+    self_signed_client(deployment, listed=False)
+    assert "do not list" in deployment.problems()[f"{CLIENT}.certificate_files.0"]
 
 
 def test_revocation_list_that_is_none_is_found(deployment: Deployment) -> None:
