@@ -97,7 +97,7 @@ def _consent(parts: Parts, flows: Flows, in_flight: InFlight) -> ListenerServer 
 
 def _bank(parts: Parts, flows: Flows) -> list[web.RouteDef]:
     public_url, embedded = parts.settings.deployment.public_url, flows.embedded
-    resource = web.get("/.well-known/oauth-protected-resource", ResourceMetadata(resource_metadata(parts.settings)))
+    resource = web.get("/.well-known/oauth-protected-resource", ResourceMetadata(resource_metadata(parts.settings)).get)
     routes = [resource, *_bank_api(parts, flows)]
     if embedded is not None:
         back_channel = BackChannel(embedded.back_channel, base_url=public_url)

@@ -172,12 +172,12 @@ class BackChannel:
 
 
 class ResourceMetadata:
-    """The handler of the protected resource's metadata (RFC 9728 §3), whoever issues its tokens."""
+    """The protected resource's metadata (RFC 9728 §3), whoever issues its tokens."""
 
     def __init__(self, document: Mapping[str, Any]) -> None:
         self._body = orjson.dumps(document)
 
-    async def __call__(self, _: web.Request) -> web.Response:
+    async def get(self, _: web.Request) -> web.Response:
         return web.Response(body=self._body, content_type=JSON, headers=_CACHED)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
@@ -26,8 +27,12 @@ async def test_admission_keeps_the_configured_rates_and_registry(tmp_path: Path)
     place = make_place(tmp_path, changes)
     der = place.credentials.clients["bank-a"].certificate.public_bytes(Encoding.DER)
     arrival = Arrival(certificate=parse_certificate(der), route=route, interaction=INTERACTION, trace=TRACE)
-    async with open_parts(*place.loaded(), log_to(Events())) as parts, asyncio.TaskGroup() as tasks:
-        flows = build_flows(parts, tasks)
+    async with (
+        open_parts(*place.loaded(), log_to(Events())) as parts,
+        AsyncExitStack() as stack,
+        asyncio.TaskGroup() as tasks,
+    ):
+        flows = build_flows(parts, tasks, stack)
         admitted = await flows.admission.admit(arrival, Role.BANK)
         assert admitted.participant.participant_id == "BANKA01DC"
         assert [allowance.limit for allowance in admitted.allowances] == [9, 1]
@@ -39,8 +44,12 @@ async def test_admission_keeps_the_configured_rates_and_registry(tmp_path: Path)
 
 async def test_the_flows_share_one_set_of_running_verifications(tmp_path: Path) -> None:
     place = make_place(tmp_path)
-    async with open_parts(*place.loaded(), log_to(Events())) as parts, asyncio.TaskGroup() as tasks:
-        flows = build_flows(parts, tasks)
+    async with (
+        open_parts(*place.loaded(), log_to(Events())) as parts,
+        AsyncExitStack() as stack,
+        asyncio.TaskGroup() as tasks,
+    ):
+        flows = build_flows(parts, tasks, stack)
         assert flows.verifications.running == 0
         assert await flows.worker.round() == 0
         assert len(flows.idempotency_secret) >= 32

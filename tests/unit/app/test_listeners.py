@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import aiohttp
@@ -18,8 +18,13 @@ from tests.fakes_app import Events, Place, log_to, make_place
 
 @asynccontextmanager
 async def listening(place: Place, *, serving: bool = True) -> AsyncIterator[Listeners]:
-    async with open_parts(*place.loaded(), log_to(Events())) as parts, asyncio.TaskGroup() as tasks:
-        listeners = build_listeners(parts, build_flows(parts, tasks), started=lambda: True, serving=lambda: serving)
+    async with (
+        open_parts(*place.loaded(), log_to(Events())) as parts,
+        AsyncExitStack() as stack,
+        asyncio.TaskGroup() as tasks,
+    ):
+        flows = build_flows(parts, tasks, stack)
+        listeners = build_listeners(parts, flows, started=lambda: True, serving=lambda: serving)
         for listener in listeners.all:
             await listener.start(tasks)
         yield listeners
