@@ -50,17 +50,18 @@ class Liveness:
         if not token.grants:
             return
         now = self._clock.now()
-        reasons = [self._ended(grant, now) for grant in token.grants]
+        reasons = [self._ended(token, grant, now) for grant in token.grants]
         ended = [reason for reason in reasons if reason is not None]
         if len(ended) == len(token.grants):
             raise _refusal(ended[0])
 
-    def _ended(self, grant: Grant, now: float) -> Ended | None:
+    def _ended(self, token: AccessToken, grant: Grant, now: float) -> Ended | None:
         gone = self._gone.get(("consent", grant.consent_id))
         if gone is not None:
             return gone.reason
-        # Its time needs no announcement.
-        return Ended.CONSENT_EXPIRED if grant.expire_time is not None and grant.expire_time <= now else None
+        # In a token of ours it is the consent's own time, which needs no announcement; others may say what they like.
+        ours = token.grant_id is not None
+        return Ended.CONSENT_EXPIRED if ours and grant.expire_time is not None and grant.expire_time <= now else None
 
     def look_again(self) -> None:
         """Something was announced by this process: its next request sees it."""
