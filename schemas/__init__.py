@@ -1,4 +1,4 @@
-"""The wire shapes as data: JSON Schemas 2020-12, code lists, the OpenAPI document.
+"""The wire shapes as data: JSON Schemas 2020-12, code lists, the OpenAPI documents.
 
 A published file is never edited: a change is a new version beside it (`schemas/publish.py`). References stay inside
 this package; nothing is ever fetched.
@@ -40,13 +40,24 @@ def published_files() -> Iterator[tuple[str, Traversable]]:
 
 def openapi_bundle() -> dict[str, Any]:
     """The OpenAPI document of the bank API as one self-contained value: every schema under `components/schemas`."""
-    document = yaml.safe_load(files(__name__).joinpath("openapi", "bank-v1.yaml").read_text(encoding="utf-8"))
+    document = _openapi("bank-v1")
     known = load()
     by_id = {schema["$id"]: name for name, schema in known.items()}
     bundled: dict[str, Any] = {}
     document = _inlined(document, by_id, known, bundled)
     document["components"]["schemas"] = dict(sorted(bundled.items()))
     return dict(document)
+
+
+def oauth_openapi() -> dict[str, Any]:
+    """The OpenAPI document of the authorization server. Self-contained as it is: its shapes are the RFCs' own."""
+    return _openapi("oauth-v1")
+
+
+def _openapi(name: str) -> dict[str, Any]:
+    file = files(__name__).joinpath("openapi", f"{name}.yaml")
+    document: dict[str, Any] = yaml.safe_load(file.read_text(encoding="utf-8"))
+    return document
 
 
 def _inlined(node: Any, by_id: dict[str, str], known: dict[str, dict[str, Any]], bundled: dict[str, Any]) -> Any:

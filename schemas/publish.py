@@ -1,5 +1,5 @@
 """Publishes schemas: `python -m schemas.publish` records the SHA-256 of each new file in `published.json`, and writes
-the OpenAPI document as one file for tools that follow no references.
+the bank API's OpenAPI document as one file for tools that follow no references. (The authorization server's has none.)
 
 What is recorded there is frozen: banks generated code from it. A changed shape is a new version in a new file. A code
 list may gain codes, never lose one, so for a list its codes are recorded instead.

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from importlib.resources import files
 from typing import Any
 
-import jsonschema_rs
 import pytest
 import schemathesis
 
@@ -16,48 +14,11 @@ from gateway.http.bank import BankApi
 from gateway.oauth.authcode import ALPHABET, as_code
 from gateway.oauth.jws import parse_jws
 from schemas import publish
+from tests.openapi import examples, follows, operations, references, resolved
 
 BUNDLE = schemas.openapi_bundle()
-METHODS = {"get", "post"}
-OPERATIONS = [
-    (f"{method.upper()} {path}", operation)
-    for path, item in BUNDLE["paths"].items()
-    for method, operation in item.items()
-]
+OPERATIONS = operations(BUNDLE)
 RESPONSES = BUNDLE["components"]["responses"]
-
-
-def references(node: Any) -> Iterator[str]:
-    if isinstance(node, dict):
-        if isinstance(node.get("$ref"), str):
-            yield node["$ref"]
-        for item in node.values():
-            yield from references(item)
-    elif isinstance(node, list):
-        for item in node:
-            yield from references(item)
-
-
-def resolved(reference: str) -> Any:
-    value: Any = BUNDLE
-    for part in reference.removeprefix("#/").split("/"):
-        value = value[part]
-    return value
-
-
-def examples(node: Any) -> Iterator[tuple[dict[str, Any], Any]]:
-    """Media types and parameters with an example: schema and example."""
-    if isinstance(node, dict):
-        if "example" in node and "schema" in node:
-            yield node["schema"], node["example"]
-        if "examples" in node and "schema" in node:
-            for example in node["examples"].values():
-                yield node["schema"], example["value"]
-        for item in node.values():
-            yield from examples(item)
-    elif isinstance(node, list):
-        for item in node:
-            yield from examples(item)
 
 
 def test_bundle_refers_to_itself_alone() -> None:
@@ -65,7 +26,7 @@ def test_bundle_refers_to_itself_alone() -> None:
     assert found
     for reference in found:
         assert reference.startswith("#/components/")
-        assert resolved(reference)
+        assert resolved(BUNDLE, {"$ref": reference})
 
 
 def test_bundle_on_disk_is_the_document_as_it_is() -> None:
@@ -82,8 +43,8 @@ def test_every_error_code_is_documented_under_its_status() -> None:
     documented = set()
     for _, operation in OPERATIONS:
         for status, response in operation["responses"].items():
-            if "$ref" in response:
-                documented |= {(code, int(status)) for code in resolved(response["$ref"])["x-error-codes"]}
+            codes = resolved(BUNDLE, response).get("x-error-codes", ())
+            documented |= {(code, int(status)) for code in codes}
     # A method that a path does not have belongs to no operation; the document's description speaks of it.
     expected = {(error.code, error.status) for error in ERRORS if error.code != "METHOD_NOT_ALLOWED"}
     assert documented == expected
@@ -100,7 +61,7 @@ def test_operation_is_complete(name: str, operation: dict[str, Any]) -> None:
     assert {"400", "401", "403", "429", "500", "503"} <= operation["responses"].keys()
     assert ("404" in operation["responses"]) == ("{" in name)
     assert ("413" in operation["responses"]) == ("requestBody" in operation)
-    parameters = [resolved(parameter["$ref"])["name"] for parameter in operation["parameters"]]
+    parameters = [resolved(BUNDLE, parameter)["name"] for parameter in operation["parameters"]]
     assert {"x-fapi-interaction-id", "traceparent"} <= set(parameters)
     assert ("Idempotency-Key" in parameters) == ("422" in operation["responses"])
 
@@ -115,8 +76,7 @@ def test_examples_follow_their_schemas() -> None:
     found = list(examples(BUNDLE))
     assert len(found) > 20
     for schema, example in found:
-        validator = jsonschema_rs.Draft202012Validator({**schema, "components": BUNDLE["components"]})
-        assert validator.is_valid(example), example
+        assert follows(BUNDLE, schema, example), example
 
 
 def test_signed_notice_of_the_example_says_what_the_notice_says() -> None:
@@ -139,6 +99,7 @@ def test_auth_code_of_the_example_has_the_form_of_one() -> None:
     assert ALPHABET in operation["description"]
 
 
-def test_tools_can_load_it() -> None:
+def test_document_is_openapi_3_1_and_tools_can_load_it() -> None:
     loaded = schemathesis.openapi.from_dict(BUNDLE)
+    loaded.validate()
     assert {operation.ok().label for operation in loaded.get_all_operations()} == {name for name, _ in OPERATIONS}
