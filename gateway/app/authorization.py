@@ -108,6 +108,7 @@ def build_authorization(parts: Parts, shared: Shared, stack: contextlib.AsyncExi
         clock=parts.clock,
     )
     grants = Grants(
+        issuer=server.issuer,
         state=parts.state,
         tokens=parts.tokens,
         liveness=shared.liveness,

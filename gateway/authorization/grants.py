@@ -28,11 +28,12 @@ INACTIVE: Mapping[str, Any] = {"active": False}
 
 
 class Grants:
-    """`tokens`: verifies access tokens of this server."""
+    """`issuer`: this server. `tokens`: verifies its access tokens; those of other issuers are none of its business."""
 
     def __init__(
         self,
         *,
+        issuer: str,
         state: AuthorizationStore,
         tokens: TokenVerifier,
         liveness: Liveness,
@@ -41,6 +42,7 @@ class Grants:
         recorder: Recorder,
         clock: Clock,
     ) -> None:
+        self._issuer = issuer
         self._state = state
         self._tokens = tokens
         self._liveness = liveness
@@ -132,9 +134,11 @@ class Grants:
             return None
 
         await self._state.by_id(grant_id, look)
-        if not found or found[0][0].ended is not None or found[0][0].client_id != caller.token.client_id:
+        if not found:
             raise NotFound()
         grant, consent = found[0]
+        if grant.ended is not None or grant.expires_at <= caller.now or grant.client_id != caller.token.client_id:
+            raise NotFound()
         return {
             "scopes": [{"scope": " ".join(grant.scopes)}],
             "authorization_details": [details.enriched(consent)],
@@ -167,9 +171,10 @@ class Grants:
 
     async def _known(self, token: str) -> AccessToken | None:
         try:
-            return await self._tokens.verify(token)
+            access = await self._tokens.verify(token)
         except TokenInvalid:
             return None
+        return access if access.issuer == self._issuer else None
 
     def _same_participant(self, caller: Authenticated, client_id: str) -> bool:
         client = self._roster.view.clients.by_id(client_id)

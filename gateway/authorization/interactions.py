@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import hmac
 from dataclasses import dataclass
 
+from gateway.authorization import records
 from gateway.authorization.handles import handle_of, kept, new_secret
 from gateway.authorization.pushing import APPROVABLE
-from gateway.authorization.records import require
 from gateway.authorization.responses import Responses, denied, unmet
 from gateway.core.model import Consent, ConsentStatus
 from gateway.errors import ConsentExpired, StateConflict
@@ -102,8 +103,7 @@ class Interactions:
     async def view(self, handle: str, session: OwnerSession | None) -> View:
         """What the browser is to be shown now."""
         pushed = await self._pushed(handle)
-        client = self._client(pushed)
-        if pushed is None or client is None:
+        if pushed is None or self._client(pushed) is None:
             return Gone()
         now = self._clock.now()
         missing = self._sign_in(pushed, session)
@@ -113,7 +113,8 @@ class Interactions:
         if consent is None or not hmac.compare_digest(consent.subject, session.subject):
             return NotTheirs()
         if consent.status not in APPROVABLE or consent.expire_time <= now:
-            return await self._leave(pushed, denied("The consent can no longer be approved"))
+            answer = denied("The consent can no longer be approved")
+            return await self._leave(pushed, answer, reason="CONSENT_ENDED", consent=consent)
         return Decide(
             consent=consent,
             approved=consent.status is ConsentStatus.VALID,
@@ -125,9 +126,9 @@ class Interactions:
     async def decide(self, handle: str, session: OwnerSession, *, approve: bool, interaction: str) -> View:
         """The owner's yes or no, which counts once. What `view` would not have asked is not decided.
 
-        Raises AuditUnavailable, UpstreamUnavailable: nothing is decided then, and the form can be sent again.
+        Raises AuditUnavailable, UpstreamUnavailable: a yes can be sent again then; after a no, the request may be gone.
         """
-        require(self._audit)
+        records.require(self._audit)
         seen = await self.view(handle, session)
         pushed = await self._pushed(handle)
         if not isinstance(seen, Decide) or pushed is None:
@@ -144,26 +145,52 @@ class Interactions:
                 return await self.view(handle, session)
         code = new_secret()
         grant = self._grant(pushed.request, consent, session, code)
+        again = records.continued(
+            self._clock.now(),
+            consent,
+            client_id=grant.client_id,
+            grant_id=grant.grant_id,
+            interaction=interaction,
+        )
         # One transaction takes the request and keeps the grant: of two forms one gives a code. kill -9 behind it:
         # nobody has the code; it expires, and the bank asks again.
-        if not await self._state.take(pushed.handle_hash, GrantStep(grant=grant)):
+        step = GrantStep(grant=grant, records=(again,) if seen.approved else ())
+        if not await self._state.take(pushed.handle_hash, step):
             return Gone()
         return Leave(url=self._responses.url(pushed.request, {"code": code}, now=self._clock.now()))
 
     async def _declined(self, pushed: PushedRequest, seen: Decide, session: OwnerSession, interaction: str) -> View:
+        answer = denied("The data owner said no")
+        left = await self._leave(pushed, answer, reason="OWNER_DECLINED", consent=seen.consent, interaction=interaction)
         # The request first: an approval in another window then finds it gone. kill -9 between: the consent stays
         # submitted, and expires.
-        if not await self._state.take(pushed.handle_hash, None):
-            return Gone()
-        if not seen.approved:
-            await self._owned.decline(seen.consent.consent_id, session.subject, interaction=interaction)
-        answer = denied("The data owner said no")
-        return Leave(url=self._responses.url(pushed.request, answer, now=self._clock.now()))
+        if isinstance(left, Leave) and not seen.approved:
+            # Approved or ended in another window in the meantime: what was said there stands, and this is left.
+            with contextlib.suppress(StateConflict):
+                await self._owned.decline(seen.consent.consent_id, session.subject, interaction=interaction)
+        return left
 
-    async def _leave(self, pushed: PushedRequest, answer: dict[str, str]) -> View:
-        if not await self._state.take(pushed.handle_hash, None):
+    async def _leave(
+        self,
+        pushed: PushedRequest,
+        answer: dict[str, str],
+        *,
+        reason: str,
+        consent: Consent | None = None,
+        interaction: str | None = None,
+    ) -> View:
+        """Back to the client without a code; on record with the request that is taken for it."""
+        now = self._clock.now()
+        client = self._client(pushed)
+        participant = self._roster.view.registry.by_id(client.participant_id) if client is not None else None
+        if client is None or participant is None:
             return Gone()
-        return Leave(url=self._responses.url(pushed.request, answer, now=self._clock.now()))
+        made = records.turned_away(
+            now, client, participant, error=answer["error"], reason=reason, consent=consent, interaction=interaction
+        )
+        if not await self._state.take(pushed.handle_hash, None, records=(made,)):
+            return Gone()
+        return Leave(url=self._responses.url(pushed.request, answer, now=now))
 
     async def _pushed(self, handle: str) -> PushedRequest | None:
         pushed = await self._state.pushed(kept(handle))
@@ -199,7 +226,7 @@ class Interactions:
     async def unmet(self, handle: str) -> View:
         """The provider cannot sign the owner in as the request demands (`acr_values`): the client is told."""
         pushed = await self._pushed(handle)
-        return Gone() if pushed is None else await self._leave(pushed, unmet())
+        return Gone() if pushed is None else await self._leave(pushed, unmet(), reason="SIGN_IN_UNMET")
 
     def _grant(self, request: AuthorizationRequest, consent: Consent, session: OwnerSession, code: str) -> OAuthGrant:
         now = self._clock.now()

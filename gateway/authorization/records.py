@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from gateway.audit.record import Record
 from gateway.authorization.presented import Authenticated
-from gateway.core.model import Consent
+from gateway.core.model import Consent, Participant
 from gateway.errors import AuditUnavailable
-from gateway.exchange.recording import record
+from gateway.exchange.owned import OWNER
+from gateway.exchange.recording import actor, record
+from gateway.oauth.client import Client
 from gateway.oauth.refusal import OAuthRefusal
 from gateway.ports import AuditLog
 
@@ -55,6 +57,41 @@ async def refusing(audit: AuditLog, caller: Authenticated, refused: OAuthRefusal
                 facts={"error": refused.code, "endpoint": endpoint},
             )
         ]
+    )
+
+
+def turned_away(
+    now: float,
+    client: Client,
+    participant: Participant,
+    *,
+    error: str,
+    reason: str,
+    consent: Consent | None = None,
+    interaction: str | None = None,
+) -> Record:
+    """A browser goes back to the client without a code. `reason`: a code."""
+    return record(
+        now,
+        "token.refused",
+        actor=actor(participant, client=client.client_id),
+        interaction=interaction,
+        consent=consent,
+        reason=reason,
+        facts={"error": error, "endpoint": "authorize"},
+    )
+
+
+def continued(now: float, consent: Consent, *, client_id: str, grant_id: str, interaction: str) -> Record:
+    """The owner lets a client go on with a consent that is valid already."""
+    return record(
+        now,
+        "consent.continued",
+        actor=OWNER,
+        counterparty=consent.consumer_id,
+        interaction=interaction,
+        consent=consent,
+        facts={"client": client_id, "grant": grant_id},
     )
 
 

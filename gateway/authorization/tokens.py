@@ -82,8 +82,10 @@ class TokenEndpoint:
                 last.reused = True
                 return None if grant.ended is not None else _ended(caller, grant, Ended.CODE_REUSED)
             _check_code(grant, redirect_uri, verifier, confirmation, now=caller.now)
+            _check_details(grant, parameters)
             live = _live(grant, consent, now=caller.now)
-            last.minted = self._mint.for_grant(caller, grant, live, confirmation, scopes=grant.scopes)
+            wanted = _narrowed(grant, None, caller)
+            last.minted = self._mint.for_grant(caller, grant, live, confirmation, scopes=wanted)
             redeemed = replace(
                 grant,
                 redeemed_at=caller.now,
@@ -121,7 +123,8 @@ class TokenEndpoint:
                 raise _invalid_grant("grant_ended")
             if grant.dpop_jkt is not None and grant.dpop_jkt != confirmation.jkt:
                 raise _invalid_grant("dpop_key")
-            wanted = _narrowed(grant.scopes, asked)
+            _check_details(grant, parameters)
+            wanted = _narrowed(grant, asked, caller)
             live = _live(grant, consent, now=caller.now)
             last.minted = self._mint.for_grant(caller, grant, live, confirmation, scopes=wanted)
             return None
@@ -235,20 +238,30 @@ def _ended(caller: Authenticated, grant: OAuthGrant, reason: Ended) -> GrantStep
 
 
 def _asked(text: str | None, caller: Authenticated) -> tuple[str, ...]:
-    wanted = tuple(dict.fromkeys((text or "").split()))
-    if not wanted:
+    if text is None:
         raise OAuthRefusal("invalid_scope", "scope is required", reason="scope_missing")
+    wanted = tuple(dict.fromkeys(text.split(" ")))  # RFC 6749 §3.3: single blanks, and no others
     if not caller.client.scopes.issuperset(wanted):
         raise OAuthRefusal("invalid_scope", "This client may not have that scope", reason="scope")
     return wanted
 
 
-def _narrowed(granted: tuple[str, ...], text: str | None) -> tuple[str, ...]:
-    """RFC 6749 §6: no more than was granted."""
-    wanted = granted if text is None else tuple(dict.fromkeys(text.split()))
+def _narrowed(grant: OAuthGrant, text: str | None, caller: Authenticated) -> tuple[str, ...]:
+    """RFC 6749 §6: no more than was granted, and no more than the client may have by now."""
+    granted = tuple(scope for scope in grant.scopes if scope in caller.client.scopes)
+    wanted = granted if text is None else tuple(dict.fromkeys(text.split(" ")))
     if not wanted or not set(granted).issuperset(wanted):
         raise OAuthRefusal("invalid_scope", "The scope goes beyond the grant", reason="scope")
     return wanted
+
+
+def _check_details(grant: OAuthGrant, parameters: Mapping[str, str]) -> None:
+    """RFC 9396 §6: where a token request names a consent, it is the grant's."""
+    named = parameters.get("authorization_details")
+    if named is not None and details.consent_id(named) != grant.consent_id:
+        raise OAuthRefusal(
+            "invalid_authorization_details", "The details go beyond the grant", reason="details_of_another"
+        )
 
 
 def _required(parameters: Mapping[str, str], name: str) -> str:
