@@ -1,4 +1,4 @@
-"""The authorization server's OpenAPI document: its routes are those that are served, limits and lists are the code's."""
+"""The authorization server's OpenAPI document: the routes that are served, and limits and lists of the code."""
 
 from __future__ import annotations
 
