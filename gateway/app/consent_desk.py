@@ -12,6 +12,7 @@ from adapters.keys.file import AesGcmSealer
 from adapters.sql import migrations
 from adapters.sql.store import open_store
 from gateway.app.desk import open_desk
+from gateway.app.parts import revocation_seconds
 from gateway.audit.record import Actor
 from gateway.exchange.liveness import Liveness
 from gateway.exchange.owned import OwnedConsents
@@ -43,6 +44,7 @@ async def open_consent_desk(config: Path) -> AsyncIterator[ConsentDesk]:
                 lease_owner=str(uuid.uuid4()),
                 queue_max=settings.store.queue_max,
                 batch_max=settings.store.batch_max,
+                revocation_seconds=revocation_seconds(settings),
             )
         )
         owned = OwnedConsents(

@@ -75,8 +75,7 @@ async def open_parts(settings: Settings, participants: Participants, log: Log) -
                 lease_owner=str(uuid.uuid4()),
                 queue_max=settings.store.queue_max,
                 batch_max=settings.store.batch_max,
-                # Longer than any token that is believed lives.
-                revocation_seconds=int(settings.oauth.lifetime_seconds_max) + REVOCATION_MARGIN_SECONDS,
+                revocation_seconds=revocation_seconds(settings),
             )
         )
         entries = await stack.enter_async_context(
@@ -123,6 +122,11 @@ async def open_parts(settings: Settings, participants: Participants, log: Log) -
             state=store.authorization,
             sealer=sealer,
         )
+
+
+def revocation_seconds(settings: Settings) -> int:
+    """How long an end is announced: longer than any token that is believed lives."""
+    return int(settings.oauth.lifetime_seconds_max) + REVOCATION_MARGIN_SECONDS
 
 
 def _origin(settings: Settings, participants: Participants) -> Origin:

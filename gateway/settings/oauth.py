@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from gateway.settings.values import Code, Count, File, HttpsUrl, KeyId, Seconds, Section
 
@@ -87,6 +87,13 @@ class Oidc(Section):
         if (self.key_file is None) != (self.key_id is None):
             raise ValueError("key_file and key_id go together")
         return self
+
+    @field_validator("scopes")
+    @classmethod
+    def _openid(cls, scopes: tuple[str, ...]) -> tuple[str, ...]:
+        if "openid" not in scopes:
+            raise ValueError("must have openid: without it there is no ID token")
+        return scopes
 
 
 class Login(Section):
