@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
+from cryptography.hazmat.primitives.hashes import SHA256
 
 import schemas
 from adapters.clock import SystemClock
 from adapters.sandbox.cast import CREDIT_SOURCE, PLATFORM_ID
-from gateway.app.identities import published_codes, view
+from gateway.app.identities import published_codes, self_signed, view
+from gateway.core.model import Role
+from gateway.oauth.client import Authentication
 from gateway.profiles.validation import Validators
 from gateway.tls import TlsMaterialError, parse_certificate
+from tests.certificates import self_signed as signed_by_itself
 from tests.fakes_app import Place, make_place
 
 VALIDATORS = Validators(schemas.load())
@@ -71,3 +77,75 @@ def test_a_list_of_a_stranger_is_refused_as_a_whole(tmp_path: Path) -> None:
     (tmp_path / "pki/clients.crl.pem").write_bytes(foreign)
     with pytest.raises(TlsMaterialError):
         view(*place.loaded(), VALIDATORS)
+
+
+def with_clients(place: Place, *clients: dict[str, Any]) -> None:
+    """The first bank's, instead of its own."""
+    registry = place.participants()
+    registry["participants"][0]["clients"] = list(clients)
+    place.participants_file.write_text(yaml.safe_dump(registry))
+
+
+def test_clients_are_known_with_what_they_may(place: Place) -> None:
+    clients = view(*place.loaded(), VALIDATORS).clients
+    bank = clients.by_id("bank-a-loans")
+    assert bank is not None
+    assert (bank.participant_id, bank.role, bank.authentication) == ("BANKA01DC", Role.BANK, Authentication.TLS)
+    assert bank.subject == place.credentials.clients["bank-a"].certificate.subject.rfc4514_string()
+    assert (bank.keys, bank.certificates, bank.dpop) == (None, frozenset(), False)
+    assert "cdi:data-requests" in bank.scopes
+    web = clients.by_id("bank-a-web")
+    assert web is not None
+    assert (web.authentication, web.dpop) == (Authentication.PRIVATE_KEY_JWT, True)
+    assert web.keys is not None
+    assert len(web.keys) == 1
+    assert clients.by_id("nobody") is None
+
+
+def test_a_client_that_only_external_issuers_know_is_none_of_the_servers(tmp_path: Path) -> None:
+    place = make_place(tmp_path, migrated=False)
+    with_clients(place, {"id": "elsewhere"})
+    seen = view(*place.loaded(), VALIDATORS)
+    assert seen.clients.by_id("elsewhere") is None
+    bank = seen.registry.by_id("BANKA01DC")
+    assert bank is not None
+    assert bank.clients == {"elsewhere"}
+
+
+def test_self_signed_certificates_are_the_clients_and_the_listeners(tmp_path: Path) -> None:
+    place = make_place(tmp_path, migrated=False)
+    for name in ("old", "new"):
+        (tmp_path / f"{name}.pem").write_bytes(signed_by_itself(name)[0])
+    method = "self_signed_tls_client_auth"
+    with_clients(place, {"id": "own", "authentication": method, "certificate_files": ["old.pem", "new.pem"]})
+    settings, participants = place.loaded()
+    client = view(settings, participants, VALIDATORS).clients.by_id("own")
+    assert client is not None
+    trusted = self_signed(participants)
+    assert [one.subject.rfc4514_string() for one in trusted] == ["CN=old", "CN=new"]
+    assert client.certificates == {one.fingerprint(SHA256()).hex() for one in trusted}
+
+
+@pytest.mark.parametrize("authority", [True, None])
+def test_a_certificate_that_could_issue_others_refuses_the_whole_registry(
+    tmp_path: Path, *, authority: bool | None
+) -> None:
+    place = make_place(tmp_path, migrated=False)
+    (tmp_path / "own.pem").write_bytes(signed_by_itself("own", ca=authority)[0])
+    method = "self_signed_tls_client_auth"
+    with_clients(place, {"id": "own", "authentication": method, "certificate_files": ["own.pem"]})
+    settings, participants = place.loaded()
+    with pytest.raises(TlsMaterialError):
+        view(settings, participants, VALIDATORS)
+    with pytest.raises(TlsMaterialError):
+        self_signed(participants)
+
+
+@pytest.mark.parametrize("content", [b"canary", b'{"keys":[{"kty":"oct","k":"Y2FuYXJ5"}]}'])
+def test_a_clients_key_set_that_is_of_no_use_is_named(tmp_path: Path, content: bytes) -> None:
+    place = make_place(tmp_path, migrated=False)
+    (tmp_path / "own.jwks.json").write_bytes(content)
+    with_clients(place, {"id": "own", "authentication": "private_key_jwt", "jwks_file": "own.jwks.json"})
+    with pytest.raises(ValueError, match=r"own\.jwks\.json: not a usable key set") as refused:
+        view(*place.loaded(), VALIDATORS)
+    assert "canary" not in str(refused.value)

@@ -6,6 +6,7 @@ import asyncio
 import gc
 import os
 import signal
+import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -14,14 +15,17 @@ from pathlib import Path
 import aiohttp
 import orjson
 import pytest
+import yaml
 from sqlalchemy import update
 
+from adapters.clock import SystemClock
 from adapters.sandbox.cast import CREDIT_SOURCE, PLATFORM_ID
 from adapters.sql import engine as engines
 from adapters.sql import migrations, tables
 from adapters.sql.audit import open_audit_log
 from gateway.app import StartRefused, serve
 from gateway.app.serve import Service
+from gateway.tls import peer_certificate
 from tests.fakes import FakeSealer
 from tests.fakes_app import ENOUGH, Events, Place, log_to, make_place
 from tests.samples import ORIGIN
@@ -113,6 +117,58 @@ async def test_a_reload_of_broken_files_changes_nothing(tmp_path: Path) -> None:
         await one.events.next("reload.refused")
         assert await refusal(one, place, "bank-b") == "TOKEN_MISSING"
     assert "config.loaded" not in await recorded(one)
+
+
+async def test_a_reload_knows_at_once_which_clients_may_have_tokens(tmp_path: Path) -> None:
+    place = make_place(tmp_path)
+    form = {"grant_type": "client_credentials", "client_id": "bank-a-loans", "scope": "cdi:consents"}
+
+    async def asked(one: Running) -> tuple[int, str | None]:
+        async with (
+            aiohttp.ClientSession() as session,
+            session.post(f"{one.address('bank')}/oauth/token", data=form, ssl=place.client("bank-a")) as answer,
+        ):
+            return answer.status, (await answer.json()).get("error")
+
+    async with running(place) as one:
+        assert await asked(one) == (200, None)
+        registry = place.participants()
+        registry["participants"][0]["clients"] = [{"id": "bank-a-loans"}]
+        place.participants_file.write_text(yaml.safe_dump(registry))
+        os.kill(os.getpid(), signal.SIGHUP)
+        await one.events.next("reload.done")
+        assert await asked(one) == (401, "invalid_client")
+
+
+async def test_a_reload_with_a_clients_key_set_of_no_use_changes_nothing(tmp_path: Path) -> None:
+    place = make_place(tmp_path)
+    async with running(place) as one:
+        (tmp_path / "clients/bank-a-jwt/jwks.json").write_bytes(b'{"keys":[]}')
+        os.kill(os.getpid(), signal.SIGHUP)
+        await one.events.next("reload.refused")
+        assert await refusal(one, place, "bank-b") == "TOKEN_MISSING"
+
+
+async def test_a_reload_takes_the_consent_listeners_new_certificate(tmp_path: Path) -> None:
+    place = make_place(tmp_path)
+    browser = ssl.create_default_context(cafile=tmp_path / "pki/ca.pem")
+
+    async def shown(one: Running) -> str:
+        consent = one.service.settings.consent
+        assert consent is not None
+        _, writer = await asyncio.open_connection("localhost", consent.port, ssl=browser)
+        certificate = peer_certificate(writer.transport)
+        writer.transport.abort()
+        assert certificate is not None
+        return certificate.sha256
+
+    async with running(place) as one:
+        before = await shown(one)
+        renewed = place.credentials.authority("servers").server("gateway", now=int(SystemClock().now()))
+        renewed.write(tmp_path / "gateway/tls/server/cert.pem", tmp_path / "gateway/tls/server/key.pem")
+        os.kill(os.getpid(), signal.SIGHUP)
+        await one.events.next("reload.done")
+        assert await shown(one) == renewed.sha256 != before
 
 
 async def test_a_dead_audit_log_ends_the_process_with_one(tmp_path: Path) -> None:
