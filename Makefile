@@ -1,6 +1,6 @@
 # Few verbs, and each sets up what it needs. Nothing is installed outside this folder. CI calls the same ones.
 #
-#   ARGS     more arguments for the tool behind the verb:  make test ARGS="-k consent -x"
+#   ARGS     more arguments for the tool behind the verb:  make test ARGS="-k consent -x" (one process: -n 0)
 #   BENCH    what is measured:                             make bench BENCH=audit ARGS="--rounds 9"
 #   CONFIG   the configuration that `make check` reads:    make check CONFIG=config/gateway.yaml
 #   PYTHON   the interpreter for .venv, 3.11 or later
@@ -40,7 +40,7 @@ run: .venv/.synced ## the sandbox: gateway, DVP platform, sources and clients on
 	@$(BIN)/python -m gateway sandbox --dir $(SANDBOX) $(ARGS)
 
 test: .venv/.synced ## run the tests
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses auto --dist loadfile $(ARGS)
 
 check: .venv/.synced ## format, lint, types, import directions, house rules, example configuration
 	$(BIN)/ruff format --check .
