@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -373,6 +373,3 @@ def holds_none(entries: Sequence[Mapping[str, Any]], *secrets: str) -> bool:
     """No entry has any of these anywhere."""
     text = orjson.dumps(list(entries)).decode()
     return not any(secret in text for secret in secrets)
-
-
-Step = Callable[[], Awaitable[object]]
