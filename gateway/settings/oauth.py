@@ -22,8 +22,8 @@ class SigningKey(Section):
 
 
 class Server(Section):
-    issuer: IssuerUrl
-    """Issuer identifier, and how browsers reach the `consent` listener."""
+    issuer: Annotated[str, Field(pattern=r"^https://[^\s/?#]+$", max_length=2_048)]
+    """Issuer identifier, and how browsers reach the `consent` listener; without a path."""
     signing_keys: Annotated[tuple[SigningKey, ...], Field(min_length=1, max_length=8)]
     """Keys of access tokens: the first signs, all are published. To rotate: add the new one at the end; later move it
     to the front; when the old one's tokens have expired, take it out."""
@@ -31,7 +31,7 @@ class Server(Section):
     """Life of an access token."""
     code_seconds: Annotated[int, Field(ge=5, le=60)] = 60
     """Life of an authorization code."""
-    request_seconds: Annotated[int, Field(ge=5, le=600)] = 300
+    request_seconds: Annotated[int, Field(ge=5, le=599)] = 300  # FAPI 2.0 §5.3.2.2: less than 600
     """Life of a pushed authorization request: the time that a data owner has to decide."""
     refresh_tokens: bool = True
     """Give refresh tokens with consent tokens; they live as long as the consent."""

@@ -182,8 +182,12 @@ def _oauth_files(settings: Settings) -> list[Path]:
             lambda config: config["oauth"]["server"].update(issuer="https://consent.bank.example/"),
             "oauth.server.issuer",
         ),
+        (
+            lambda config: config["oauth"]["server"].update(issuer="https://bank.example/consent"),
+            "oauth.server.issuer",
+        ),
         (lambda config: config["oauth"]["server"].update(code_seconds=61), "oauth.server.code_seconds"),
-        (lambda config: config["oauth"]["server"].update(request_seconds=601), "oauth.server.request_seconds"),
+        (lambda config: config["oauth"]["server"].update(request_seconds=600), "oauth.server.request_seconds"),
         (lambda config: config["oauth"]["login"]["oidc"].update(secret_file="s"), "oauth.login.oidc"),
         (lambda config: config["oauth"]["login"]["oidc"].update(algorithms=["HS256"]), "oauth.login.oidc.algorithms.0"),
         (
