@@ -478,3 +478,6 @@ class FakePayloads:
                 "leafHash": logged.leaf_hash.hex(),
             }
         )
+
+    def consent_event_payload(self, notice: Notice, _now: float) -> bytes | None:
+        return canonical({"type": notice.type}) if notice.consent_id is not None else None

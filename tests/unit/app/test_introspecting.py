@@ -27,10 +27,10 @@ def written(folder: Path, name: str, data: bytes) -> Path:
 
 def trusted(folder: Path, issuer: FakeIssuer, **changes: Any) -> Issuer:
     ca_file = written(folder, "ca.pem", issuer.ca.cert_pem.bytes())
-    return Issuer(**({"issuer": ISSUER, "ca_file": ca_file} | changes))
+    return Issuer(issuer=ISSUER, ca_file=ca_file).model_copy(update=changes)
 
 
-def asked(issuer: FakeIssuer, **credentials: Path) -> Introspection:
+def asked(issuer: FakeIssuer, **credentials: Any) -> Introspection:
     return Introspection(url=issuer.url or "https://as.example/introspect", client_id="gateway", **credentials)
 
 

@@ -95,7 +95,7 @@ async def test_somebody_elses_consent_does_not_exist(world: World, act: Act) -> 
     with pytest.raises(NotFound):
         await world.owned.read(consent.consent_id, SOMEBODY)
     assert await saved(world, consent) == await world.owned.read(consent.consent_id, ME) == consent
-    assert await world.entries() == await world.told() == []
+    assert (await world.entries(), await world.told()) == ([], [])
 
 
 @pytest.mark.parametrize("status", [ConsentStatus.VALID, ConsentStatus.REJECTED, ConsentStatus.REVOKED])
@@ -104,7 +104,7 @@ async def test_what_was_decided_is_not_decided_again(world: World, act: Act, sta
     consent = await world.consent(status=status, subject=ME)
     with pytest.raises(StateConflict):
         await act(world, consent.consent_id, ME)
-    assert await world.entries() == await world.told() == []
+    assert (await world.entries(), await world.told()) == ([], [])
 
 
 async def test_a_consent_whose_time_has_passed_is_not_approved(world: World) -> None:
