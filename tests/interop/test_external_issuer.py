@@ -141,6 +141,7 @@ async def outside(
     ports, port = Ports.from_base(0), Ports.from_base(0).bank
     (folder / "ports.json").write_bytes(orjson.dumps(ports.named()))
     secret = folder / "other-issuer.secret"
+    secret.touch(mode=0o600)
     secret.write_text(GATEWAY_SECRET, "utf-8")
     provider = OidcProvider(folder=folder, port=port, resources=(f"https://localhost:{ports.bank}", OTHER_RESOURCE))
     issuer = {
