@@ -32,10 +32,12 @@ class SqlAuthorizationStore:
     # --- grants -------------------------------------------------------------------------------------------------
 
     async def push(self, pushed: PushedRequest) -> None:
-        await self._writes.run(lambda connection: queries.push(connection, pushed))
+        await self._writes.run(lambda connection: queries.push(connection, pushed, self._sealer))
 
     async def pushed(self, handle_hash: str) -> PushedRequest | None:
-        found: PushedRequest | None = await self._reads.run(lambda connection: queries.pushed(connection, handle_hash))
+        found: PushedRequest | None = await self._reads.run(
+            lambda connection: queries.pushed(connection, handle_hash, self._sealer)
+        )
         return found
 
     async def take(self, handle_hash: str, step: GrantStep | None, *, records: Sequence[Record] = ()) -> bool:

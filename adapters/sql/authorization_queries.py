@@ -48,13 +48,13 @@ _REVOCATIONS = Prepared(
 )
 
 
-def push(connection: Connection, request: PushedRequest) -> None:
-    _INSERT_REQUEST.run(connection, rows.request_row(request))
+def push(connection: Connection, request: PushedRequest, sealer: Sealer) -> None:
+    _INSERT_REQUEST.run(connection, rows.request_row(request, sealer))
 
 
-def pushed(connection: Connection, handle_hash: str) -> PushedRequest | None:
+def pushed(connection: Connection, handle_hash: str, sealer: Sealer) -> PushedRequest | None:
     found = _PUSHED.rows(connection, {"id": handle_hash})
-    return rows.pushed(found[0]) if found else None
+    return rows.pushed(found[0], sealer) if found else None
 
 
 def live_grant(connection: Connection, client_id: str, consent_id: str) -> OAuthGrant | None:

@@ -40,18 +40,20 @@ AUTH_CODE_COLUMNS = ("code_hash", "subject", "provider_id", "document_type", "ex
 REVOCATION_COLUMNS = ("sequence", "kind", "value", "reason", "until")
 
 
-def request_row(pushed: PushedRequest) -> Values:
+def request_row(pushed: PushedRequest, sealer: Sealer) -> Values:
+    # A client writes what it likes into `state`.
+    request = orjson.dumps(pushed.request, default=_sorted).decode()
     return {
         "handle_hash": pushed.handle_hash,
         "expires_at": pushed.expires_at,
-        "request": orjson.dumps(pushed.request, default=_sorted),
+        "request": sealer.seal(request, context=pushed.handle_hash),
     }
 
 
-def pushed(row: Row) -> PushedRequest:
-    """From REQUEST_COLUMNS."""
-    handle_hash, expires_at, data = row
-    value = orjson.loads(data)
+def pushed(row: Row, sealer: Sealer) -> PushedRequest:
+    """From REQUEST_COLUMNS. Raises ValueError when the request cannot be opened."""
+    handle_hash, expires_at, sealed = row
+    value = orjson.loads(sealer.open(sealed, context=handle_hash))
     for name in ("scopes", "acr_values", "ui_locales"):
         value[name] = tuple(value[name])
     value["prompts"] = frozenset(value["prompts"])

@@ -1,7 +1,7 @@
 """The tables of the authorization server, in the store's database: they change in one transaction with the consents.
 
 Codes, refresh tokens, handles and sessions are here as hashes only, a data owner as a pseudonym, and the name on the
-page sealed. A client's own `state` stays for as long as its pushed request. Changes here need a migration.
+page sealed, as is a pushed request with its client's own `state`. Changes here need a migration.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ requests = Table(
     store,
     Column("handle_hash", _Hash, primary_key=True),
     Column("expires_at", Double, nullable=False),
-    Column("request", LargeBinary, nullable=False),  # as it was pushed
+    Column("request", LargeBinary, nullable=False),  # as it was pushed, sealed with the handle's hash
     Index("oauth_requests_by_end", "expires_at"),
 )
 

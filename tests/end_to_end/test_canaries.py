@@ -22,8 +22,10 @@ import orjson
 import pytest
 import pytest_asyncio
 
+from adapters.sandbox.cast import OWNERS
 from gateway.app.desk import open_desk
 from gateway.compliance.opening import Condition, open_stored
+from tests.end_to_end.oauth_canaries import OAuthCanaries
 from tests.end_to_end.stage import EXTERNAL, VALIDATORS, Stage, bearer, request, staged
 from tests.fakes_edge import Client
 
@@ -45,6 +47,7 @@ class Field:
     answers: list[bytes] = field(default_factory=list)
     seen: dict[str, bytes] = field(default_factory=dict)  # what was found written, by where
     known: dict[str, str] = field(default_factory=dict)  # no secrets: the search must find these
+    hashed: dict[str, str] = field(default_factory=dict)  # secrets of 256 bits, of which a hash is kept
 
     def canary(self, name: str, shape: str = "{}") -> str:
         """A new value for this field; `shape` makes it fit the field's pattern."""
@@ -62,13 +65,13 @@ class Field:
         async with stage.connection() as client:
             return await self.send(client, raw)
 
-    def where(self, value: str) -> set[str]:
-        """The places in which the value stands, in any form."""
-        needles = forms(value)
+    def where(self, value: str, *, digests: bool = True) -> set[str]:
+        """The places in which the value stands, in any form; with its bare digests or without."""
+        needles = forms(value, digests=digests)
         return {place for place, data in self.seen.items() if any(needle in data for needle in needles)}
 
 
-def forms(value: str) -> set[bytes]:
+def forms(value: str, *, digests: bool = True) -> set[bytes]:
     """The value in the encodings in which it could stand somewhere; and its bare digests, which would be no secret."""
     raw = value.encode()
     found = {raw, raw.hex().encode(), quote(value).encode(), value.encode("utf-16-le"), orjson.dumps(value)[1:-1]}
@@ -76,7 +79,8 @@ def forms(value: str) -> set[bytes]:
         shifted = base64.b64encode(b"\0" * start + raw)[4 if start else 0 :]
         core = shifted[: -4 if len(b"\0" * start + raw) % 3 else None]
         found |= {core, core.replace(b"+", b"-").replace(b"/", b"_")}
-    found |= {hashlib.sha256(raw).digest(), hashlib.sha256(raw).hexdigest().encode()}
+    if digests:
+        found |= {hashlib.sha256(raw).digest(), hashlib.sha256(raw).hexdigest().encode()}
     return found | {needle.upper() for needle in (raw, raw.hex().encode())}
 
 
@@ -341,6 +345,9 @@ async def canaries(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Fi
             await plant_successes(stage, canaries, client)
         await plant_refusals(stage, canaries)
         await plant_strangers(stage, canaries)
+        oauth = OAuthCanaries(stage, canaries.canary, canaries.planted, canaries.answers)
+        await oauth.plant()
+        canaries.hashed = oauth.hashed
         canaries.seen |= {f"running: {place}": data for place, data in written(stage.folder)}
         canaries.seen["/metrics"] = await stage.metrics()
         canaries.seen["platform/ journal"] = orjson.dumps(await stage.world.control.journal())
@@ -411,6 +418,26 @@ def test_no_canary_is_found_anywhere(canaries: Field) -> None:
         if not name.startswith("voucher") and (found := canaries.where(value))
     }
     assert leaks == {}
+
+
+def test_of_a_secret_that_was_handed_out_its_hash_alone_is_kept(canaries: Field) -> None:
+    """Codes, refresh tokens, handles, sessions: 256 bits, which nobody guesses from a hash."""
+    assert canaries.hashed.keys() == {"code", "refresh token", "request URI", "session"}
+    leaks = {name: found for name, value in canaries.hashed.items() if (found := canaries.where(value, digests=False))}
+    assert leaks == {}
+    for name, value in canaries.hashed.items():
+        kept = {place.removeprefix("running: ").partition("-")[0].partition(":")[0] for place in canaries.where(value)}
+        assert kept == {"data/gateway.db"}, name
+
+
+def test_a_data_owner_is_named_on_the_pages_alone(canaries: Field) -> None:
+    """Their names, and how they sign in: with the provider, and in what the sandbox tells those who try it."""
+    for owner in OWNERS:
+        for value, shown in ((owner.name, "answers"), (owner.name_zh, "answers"), (owner.password, "clients/")):
+            found = {place.removeprefix("running: ") for place in canaries.where(value)}
+            allowed = ("sandbox.json", "login/", "clients/", shown)
+            assert {place for place in found if not place.startswith(allowed)} == set()
+        assert "sandbox.json" in canaries.where(owner.password)
 
 
 def test_a_voucher_is_with_dvp_and_its_owner_only(canaries: Field) -> None:
