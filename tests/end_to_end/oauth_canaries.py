@@ -215,7 +215,7 @@ class OAuthCanaries:
                 visitor.cookies = {name: self._canary(f"cookie: {name}")}
                 for path in ("/consents", "/login/callback?code=x", "/auth-code"):
                     self._told(await visitor.get(path))
-            # These ask to sign in, and lead back to themselves in another language: what was written is the visitor's own.
+            # These ask to sign in, and lead back to themselves in another language: what was written is theirs.
             for path in (f"/consents/{self._canary('path')}", f"/consents?revoked={self._canary('query of a page')}"):
                 assert (await visitor.get(path)).status == 200
             visitor.cookies = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -211,9 +212,11 @@ async def test_bent_bytes_are_refused_or_served_and_never_break_anything(
     assert any(reply is not None for reply in answers)
 
 
-async def answer(stage: Stage, raw: bytes) -> Reply | None:
+async def answer(
+    stage: Stage, raw: bytes, context: ssl.SSLContext | None = None, port: int | None = None
+) -> Reply | None:
     """The first answer; None when the connection was closed instead. Either comes in time (TimeoutError)."""
-    async with stage.connection() as client:
+    async with stage.connection(context, port) as client:
         client.send(raw)
         try:
             reply = await client.reply()
