@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -27,24 +28,25 @@ from gateway.authorization.pushing import Pushing
 from gateway.authorization.responses import Responses
 from gateway.authorization.tokens import TokenEndpoint
 from gateway.core.canonical import canonical
-from gateway.core.model import Consent, ConsentStatus, Rate
+from gateway.core.model import Certificate, Consent, ConsentStatus, Rate
 from gateway.core.pseudonym import pseudonym
-from gateway.errors import UpstreamUnavailable
 from gateway.exchange.admission import Caller
+from gateway.exchange.liveness import Liveness
+from gateway.exchange.owned import OwnedConsents
 from gateway.oauth.client import Authentication, Client, Clients
 from gateway.oauth.grant import OAuthGrant, OwnerSession
 from gateway.oauth.jws import parse_jws
 from gateway.oauth.refusal import OAuthRefusal
-from gateway.ports import GrantStep, LoginChallenge, LoginRefused, SignedIn
+from gateway.ports import ConsentStep, GrantStep
 from tests import fakes_flows, oauth_clients, samples
+from tests.authorization_parts import OWNER, BreakableState, FakeLogin, TokenSigner
 from tests.fakes import FakeClock
 from tests.fakes_flows import INTERACTION, OTHER_BANK, PSEUDONYM_KEY, TRACE, World, certificate, open_world
-from tests.fakes_oauth import FakeFetch, jwks, sign
+from tests.fakes_oauth import FakeFetch, b64, jwks
 from tests.oauth_clients import CLIENT, ISSUER, REDIRECT_URI, VERIFIER, details, key, parameters
-from tests.samples import BANK, NOW
+from tests.samples import BANK
 
 RESOURCE = "https://gateway.example"
-OWNER, OTHER_OWNER = "owner-7", "owner-8"
 ADDRESS = "192.0.2.7"
 LIVES = Lives(request=300, code=60, fresh=600)
 OWNER_LIVES = OwnerLives(session=1_800, auth_code=600, auth_codes_per_hour=3)
@@ -65,61 +67,9 @@ CLIENTS = (
 )
 
 
-class TokenSigner:
-    """A real signature by `key-ES256`, which `jwks_uri` would publish."""
-
-    key_id = "key-ES256"
-
-    def sign_jws(self, header: dict[str, str], payload: bytes) -> str:
-        return sign(key(), {"alg": "ES256", "kid": self.key_id} | header, payload)
-
-
-class BreakableState:
-    """The real state, which fails on demand: as when the database, or the process, is gone.
-
-    `before`, `after`: what is raised instead of, or behind, the call of that name.
-    """
-
-    def __init__(self, real: Any) -> None:
-        self._real = real
-        self.before: dict[str, BaseException] = {}
-        self.after: dict[str, BaseException] = {}
-
-    def __getattr__(self, name: str) -> Any:
-        real = getattr(self._real, name)
-
-        async def call(*arguments: Any, **named: Any) -> Any:
-            if name in self.before:
-                raise self.before.pop(name)
-            result = await real(*arguments, **named)
-            if name in self.after:
-                raise self.after.pop(name)
-            return result
-
-        return call
-
-
-class FakeLogin:
-    """Signs in whom the test says; `refused` and `down` are how it fails."""
-
-    def __init__(self) -> None:
-        self.person = SignedIn(owner_id=OWNER, name="Chan Tai Man", auth_time=NOW, acr="loa2")
-        self.refused: str | None = None
-        self.down = False
-        self.asked: list[tuple[bool, tuple[str, ...], str]] = []
-
-    async def begin(self, *, fresh: bool, acr_values: Sequence[str], locale: str) -> LoginChallenge:
-        if self.down:
-            raise UpstreamUnavailable()
-        self.asked.append((fresh, tuple(acr_values), locale))
-        return LoginChallenge(url="https://login.example/authorize", secret="sealed")
-
-    async def finish(self, secret: str, answer: Mapping[str, str]) -> SignedIn:
-        if self.down:
-            raise UpstreamUnavailable()
-        if self.refused is not None or secret != "sealed":
-            raise LoginRefused(self.refused or "secret")
-        return self.person
+def shown(owner: str) -> Certificate:
+    """A certificate of this participant with a thumbprint as they are (RFC 8705 §3.1)."""
+    return certificate(owner, thumbprint=b64(hashlib.sha256(owner.encode()).digest()))
 
 
 def subject_of(owner: str = OWNER) -> str:
@@ -132,6 +82,10 @@ class Server:
     def __init__(self, world: World) -> None:
         self.world, self.clock, self.audit = world, world.clock, world.audit
         self.state: Any = BreakableState(world.state)
+        self.liveness = Liveness(revocations=self.state, clock=self.clock)
+        self.owned = OwnedConsents(
+            store=world.store, audit=self.audit, recorder=world.recorder, clock=self.clock, liveness=self.liveness
+        )
         self.login = FakeLogin()
         self.signer = TokenSigner()
         self.use(CLIENTS)
@@ -166,7 +120,7 @@ class Server:
             issuer=ISSUER,
             state=self.state,
             tokens=self.tokens,
-            liveness=world.liveness,
+            liveness=self.liveness,
             roster=world.roster,
             audit=self.audit,
             recorder=world.recorder,
@@ -175,7 +129,7 @@ class Server:
         self.interactions = Interactions(
             store=world.store,
             state=self.state,
-            owned=world.owned,
+            owned=self.owned,
             audit=self.audit,
             roster=world.roster,
             responses=Responses(issuer=ISSUER, signer=self.signer),
@@ -184,7 +138,7 @@ class Server:
         )
         self.owners = Owners(
             state=self.state,
-            owned=world.owned,
+            owned=self.owned,
             login=self.login,
             demands=SignInDemands(acr_values=("loa1",)),
             audit=self.audit,
@@ -205,7 +159,7 @@ class Server:
             state=self.state,
             audit=self.audit,
             recorder=self.world.recorder,
-            liveness=self.world.liveness,
+            liveness=self.liveness,
             mint=Mint(
                 issuer=ISSUER, resource=RESOURCE, signer=self.signer, pairwise_key=PSEUDONYM_KEY, life_seconds=300
             ),
@@ -229,7 +183,7 @@ class Server:
         return Authenticated(
             client=replace(client, **changes),
             participant=participant,
-            certificate=certificate(client.participant_id) if certified else None,
+            certificate=shown(client.participant_id) if certified else None,
             interaction=INTERACTION,
             now=self.clock.now(),
             allowances=(),
@@ -250,8 +204,8 @@ class Server:
 
     def presented(self, *, owner: str | None = None, **form: str) -> Presented:
         """`owner`: of the connection's certificate."""
-        shown = certificate(owner) if owner is not None else None
-        return Presented(certificate=shown, parameters=form, address=ADDRESS, interaction=INTERACTION)
+        held = certificate(owner) if owner is not None else None
+        return Presented(certificate=held, parameters=form, address=ADDRESS, interaction=INTERACTION)
 
     def session(self, owner: str = OWNER, **changes: Any) -> OwnerSession:
         values: dict[str, Any] = {
@@ -337,9 +291,16 @@ class Server:
 
     async def alive(self, token: str) -> bool:
         """Whether this resource server believes it now, as another replica would after its next look."""
-        self.world.liveness.look_again()
+        self.liveness.look_again()
         body = await self.grants.introspect(self.caller(), {"token": token})
         return bool(body["active"])
+
+    async def changed(self, consent: Consent, status: ConsentStatus) -> None:
+        """Whatever it was before, and without the flow."""
+        now = int(self.clock.now())
+        await self.world.store.change_consent(
+            consent.consent_id, lambda current: ConsentStep(consent=replace(current, status=status, updated_at=now))
+        )
 
     async def entries(self, *types: str) -> list[dict[str, Any]]:
         """Of these types, in the log's order, once what waits in the outbox is there too."""
@@ -367,6 +328,13 @@ async def refused(work: Awaitable[object]) -> OAuthRefusal:
     with pytest.raises(OAuthRefusal) as caught:
         await work
     return caught.value
+
+
+async def told(work: Awaitable[object]) -> tuple[str, str]:
+    """Code and reason of a refusal."""
+    found = await refused(work)
+    assert found.status == 400
+    return found.code, found.reason
 
 
 def holds_none(entries: Sequence[Mapping[str, Any]], *secrets: str) -> bool:

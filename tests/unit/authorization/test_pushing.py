@@ -11,7 +11,8 @@ from gateway.authorization.pushing import Pushed
 from gateway.core.model import Consent, ConsentStatus
 from gateway.errors import UpstreamUnavailable
 from gateway.oauth.refusal import OAuthRefusal
-from tests.fakes_authorization import LIVES, OTHER_OWNER, RESOURCE, Server, refused, subject_of
+from tests.authorization_parts import OTHER_OWNER
+from tests.fakes_authorization import LIVES, RESOURCE, Server, refused, subject_of
 from tests.fakes_flows import OTHER_BANK
 from tests.oauth_clients import CLIENT, details, parameters, request_object
 from tests.samples import NOW

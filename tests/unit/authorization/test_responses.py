@@ -9,7 +9,7 @@ import pytest
 from gateway.authorization.responses import JARM_SECONDS, JARM_TYPE, Responses, denied, unmet
 from gateway.oauth.jws import algorithm_and_key_id, parse_jws, verified
 from tests import oauth_samples
-from tests.fakes_authorization import TokenSigner
+from tests.authorization_parts import TokenSigner
 from tests.oauth_clients import ISSUER, KEYS
 from tests.samples import NOW
 
