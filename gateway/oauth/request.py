@@ -12,7 +12,7 @@ from gateway.oauth.grant import AuthorizationRequest
 from gateway.oauth.pkce import CHALLENGE
 from gateway.oauth.refusal import OAuthRefusal
 
-STATE_CHARACTERS_MAX = 512
+STATE_CHARACTERS_MAX = 2_048  # FAPI 2.0 §5.3.2.2 NOTE 4: more than 1,000 where a client keeps a JWT in it
 NONCE_CHARACTERS_MAX = 512
 LIST_ITEMS_MAX = 8
 AGE_SECONDS_MAX = 31_536_000
@@ -73,7 +73,7 @@ def authorization_request(parameters: Mapping[str, str], client: Client) -> Auth
 
 def _redirect_uri(parameters: Mapping[str, str], client: Client) -> str:
     uri = parameters.get("redirect_uri")
-    if uri is None or uri not in client.redirect_uris:  # FAPI 2.0 §5.3.2.2 (12): always given, and one of them
+    if uri is None or uri not in client.redirect_uris:  # FAPI 2.0 §5.3.2.2 (6): always given, and one of them
         _refuse("invalid_request", "redirect_uri must be given, and be registered", "redirect_uri")
     return uri
 

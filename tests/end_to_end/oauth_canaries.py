@@ -156,7 +156,7 @@ class OAuthCanaries:
             "client_secret",
         ):
             self._told(await fapi.push(TLS, consent, **{name: self._canary(f"refused: {name}")}))
-        self._told(await fapi.push(TLS, consent, state=self._canary("refused: long state") * 40))
+        self._told(await fapi.push(TLS, consent, state=self._canary("refused: long state") * 120))
         for name in ("grant_type", "code", "refresh_token", "scope", "redirect_uri", "code_verifier", "resource"):
             form = {"grant_type": "refresh_token" if name == "refresh_token" else "authorization_code", "code": "x"}
             self._told(await fapi.ask("token", TLS, {**form, name: self._canary(f"refused at token: {name}")}))

@@ -168,7 +168,7 @@ async def test_nothing_of_the_request_stands_beside_a_request_object(
         ({"code_challenge_method": "plain"}, "invalid_request"),
         ({"response_type": "code id_token"}, "unsupported_response_type"),
         ({"scope": "cdi:evidence"}, "invalid_scope"),
-        ({"state": "s" * 513}, "invalid_request"),
+        ({"state": "s" * 2_049}, "invalid_request"),
         ({"nonce": "s" * 513}, "invalid_request"),
     ],
     ids=str,

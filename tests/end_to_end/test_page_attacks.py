@@ -18,7 +18,7 @@ import pytest_asyncio
 
 from gateway.oauth.authcode import ALPHABET
 from tests.end_to_end.fapi import TLS, Fapi, Request, check_refusal
-from tests.end_to_end.stage import Stage
+from tests.end_to_end.stage import Stage, request
 from tests.end_to_end.visitor import LOGIN, SESSION, Seen, Visitor, filled
 
 PATHS = ("/", "/consents", "/auth-code", "/login", "/login/callback", "/signed-out", "/oauth/authorize")
@@ -41,8 +41,8 @@ async def other(stage: Stage) -> AsyncIterator[Visitor]:
         yield visitor
 
 
-def interaction(request: Request) -> str:
-    return f"/interactions/{request.request_uri.rpartition(':')[2]}"
+def interaction(pushed: Request) -> str:
+    return f"/interactions/{pushed.request_uri.rpartition(':')[2]}"
 
 
 def check_dressed(seen: Seen) -> None:
@@ -56,7 +56,6 @@ def check_dressed(seen: Seen) -> None:
     assert (fields["X-Frame-Options"], fields["X-Content-Type-Options"]) == ("DENY", "nosniff")
     assert fields["Referrer-Policy"] == "no-referrer"
     assert fields["Cross-Origin-Opener-Policy"] == fields["Cross-Origin-Resource-Policy"] == "same-origin"
-    assert "Strict-Transport-Security" not in fields  # a sandbox is not pinned: see test_visits for the others
     assert fields["Cache-Control"] == "no-store"
     assert "Access-Control-Allow-Origin" not in fields
     assert b"<script" not in seen.body.lower()
@@ -67,10 +66,10 @@ def check_dressed(seen: Seen) -> None:
 
 async def test_every_page_is_dressed_signed_in_or_not(fapi: Fapi, owner: Visitor) -> None:
     consent = await fapi.consent()
-    request = await fapi.pushed(TLS, consent)
+    pushed = await fapi.pushed(TLS, consent)
     paths = (
         *PATHS,
-        interaction(request),
+        interaction(pushed),
         f"/consents/{consent['consentId']}",
         f"/consents/{consent['consentId']}/receipt",
         f"/consents/{uuid.uuid4()}",
@@ -84,8 +83,27 @@ async def test_every_page_is_dressed_signed_in_or_not(fapi: Fapi, owner: Visitor
                 seen = await visitor.get(path)
                 assert seen.status < 500
                 check_dressed(seen)
-    for path in ("/auth-code", "/logout", interaction(request), f"/consents/{consent['consentId']}/revocation"):
+    for path in ("/auth-code", "/logout", interaction(pushed), f"/consents/{consent['consentId']}/revocation"):
         check_dressed(await owner.post(path, {}))
+
+
+async def test_browsers_are_pinned_to_tls_but_not_those_of_a_sandbox(stage: Stage) -> None:
+    """FAPI 2.0 §5.2.3 (1). RFC 6797 §8.2 knows no ports: `localhost` would be pinned for everything that runs on it."""
+    for host, pinned in (("consent.bank.example", True), ("localhost", False)):
+        async with stage.connection(stage.context(None), stage.world.ports.consent) as client:
+            answer = await client.ask(request("GET", "/signed-out", host=host))
+        assert (answer.status, "strict-transport-security" in answer.headers) == (200, pinned)
+
+
+@pytest.mark.parametrize("path", ["/oauth/authorize", "/consents", "/oauth/token", "/oauth/par", "/oauth/jwks"])
+async def test_no_script_of_another_site_reads_an_answer(path: str, fapi: Fapi, owner: Visitor) -> None:
+    """FAPI 2.0 §5.2.3 (3): no CORS, neither asked for beforehand nor with the answer."""
+    asks = {"Origin": "https://attacker.example", "Access-Control-Request-Method": "POST"}
+    preflight = await fapi.send("OPTIONS", fapi.issuer + path, None, asks.items())
+    assert preflight.status in {404, 405}
+    seen = await owner.get(path, Origin="https://attacker.example")
+    for headers in (preflight.headers, seen.headers):
+        assert not any(name.lower().startswith("access-control") for name in headers)
 
 
 async def test_a_form_leads_to_the_bank_that_asks_and_nowhere_else(fapi: Fapi, owner: Visitor) -> None:
@@ -224,8 +242,8 @@ async def test_a_form_with_a_field_twice_is_refused(fapi: Fapi, owner: Visitor) 
 
 async def test_a_consent_form_counts_once(fapi: Fapi, owner: Visitor) -> None:
     """Replay: the same form again, one after the other and together."""
-    request = await fapi.pushed()
-    decision = interaction(request)
+    pushed = await fapi.pushed()
+    decision = interaction(pushed)
     good = filled(await owner.form(decision, decision)) | {"decision": "approve"}
     seen = await asyncio.gather(*(owner.post(decision, good) for _ in range(8)))
     codes = [one for one in seen if one.status == 303 and "code=" in one.location]
@@ -323,15 +341,15 @@ def _without_reference(seen: Seen) -> tuple[int, bytes]:
 
 
 async def test_another_owner_cannot_decide(fapi: Fapi, other: Visitor) -> None:
-    request = await fapi.pushed()
-    decision = interaction(request)
+    pushed = await fapi.pushed()
+    decision = interaction(pushed)
     seen = await other.get(decision)
     assert (seen.status, b"SZCREDIT" in seen.body, b"Bank A" in seen.body) == (403, False, False)
     csrf = filled(await other.form("/consents", "/logout"))["csrf"]
     for choice in ("approve", "refuse"):
         seen = await other.post(decision, {"csrf": csrf, "decision": choice})
         assert (seen.status, "Location" in seen.headers) == (403, False)
-    assert "code" in (await fapi.decided(request)).answer  # for its own owner it is still there
+    assert "code" in (await fapi.decided(pushed)).answer  # for its own owner it is still there
 
 
 # --- Auth Codes ------------------------------------------------------------------------------------------------
