@@ -55,7 +55,7 @@ class TokenEndpoint:
         grant_type = parameters.get("grant_type")
         if grant_type == "authorization_code":
             return await self._by_code(caller, parameters, confirmation)
-        if grant_type == "refresh_token":
+        if grant_type == "refresh_token" and self._refresh_tokens:
             return await self._by_refresh(caller, parameters, confirmation)
         if grant_type == "client_credentials":
             return await self._by_itself(caller, parameters, confirmation)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 
 from gateway.core.model import Approval, Consent, ConsentStatus
+from gateway.oauth.grant import Ended
 from tests.fakes_authorization import (
     Server,
     claims_of,
@@ -114,6 +116,21 @@ async def test_such_a_token_is_for_its_consent_alone(server: Server) -> None:
         "invalid_authorization_details",
         "details_shape",
     )
+
+
+async def test_many_that_come_together_all_end_with_the_consent(server: Server) -> None:
+    consent = await by_auth_code(server)
+    answers = await asyncio.gather(*(token_for(server, consent.consent_id) for _ in range(5)))
+    await server.owned.revoke(consent.consent_id, subject_of(), "OWNER_REQUEST", interaction=INTERACTION)
+    assert [await server.alive(answer["access_token"]) for answer in answers] == [False] * 5
+
+
+async def test_a_consent_that_ends_in_between_gives_a_token_that_nobody_believes(server: Server) -> None:
+    consent = await by_auth_code(server)
+    server.state.before["add_grant"] = lambda: server.changed(consent, ConsentStatus.REVOKED)
+    answer = await token_for(server, consent.consent_id)
+    assert (await server.grant(answer["grant_id"])).ended is Ended.CONSENT_REVOKED
+    assert not await server.alive(answer["access_token"])
 
 
 async def test_it_ends_with_its_consent(server: Server) -> None:

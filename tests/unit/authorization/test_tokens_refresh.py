@@ -47,6 +47,12 @@ async def test_a_server_can_give_none(server: Server) -> None:
     assert "refresh_token" not in answer
 
 
+async def test_a_server_that_gives_none_any_more_takes_none(server: Server) -> None:
+    _, answer = await server.granted()
+    server.endpoint = server.token_endpoint(refresh_tokens=False)
+    assert await told(server.refresh(answer["refresh_token"])) == ("unsupported_grant_type", "grant_type")
+
+
 @pytest.mark.parametrize("other", ["bank-b", "bank-a-batch"])
 async def test_a_refresh_token_is_bound_to_its_client(server: Server, other: str) -> None:
     _, answer = await server.granted()
