@@ -65,6 +65,7 @@ async def test_keys_are_public_and_the_same_on_both_listeners(listener: str, fap
     assert reply.status == 200
     assert reply.json == orjson.loads((fapi.stage.folder / "pki/tokens-1.jwks.json").read_bytes())
     assert all("d" not in key for key in reply.json["keys"])
+    assert len({key["kid"] for key in reply.json["keys"]}) == len(reply.json["keys"])
 
 
 @pytest.mark.parametrize(

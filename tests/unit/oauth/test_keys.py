@@ -27,6 +27,15 @@ def test_each_key_has_one_algorithm() -> None:
     assert keys.find("ES256", "../../etc/passwd") is None
 
 
+def test_keys_of_one_name_are_told_apart_by_their_algorithm() -> None:
+    """FAPI 2.0 §5.4.3."""
+    keys = parse_keys(jwks(ec_key("same"), rsa_key("same")))
+    for algorithm in ("ES256", "PS256"):
+        found = keys.find(algorithm, "same")
+        assert found is not None
+        assert found.algorithm == algorithm
+
+
 def test_without_a_name_only_a_single_fitting_key_is_found() -> None:
     assert parse_keys(jwks(ec_key("one"), rsa_key())).find("ES256", None) is not None
     assert parse_keys(jwks(ec_key("one"), ec_key("two"))).find("ES256", None) is None
