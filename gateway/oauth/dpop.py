@@ -80,7 +80,8 @@ def check_proof(
     claims = jws.claims
     if claims.get("htm") != method:
         _refuse("method")
-    if _normalised(claims.get("htu")) != _normalised(url):
+    shown = _normalised(claims.get("htu"))
+    if shown is None or shown != _normalised(url):
         _refuse("url")
     issued_at = claims.get("iat")
     if type(issued_at) is not int or not 0 <= issued_at <= _TIME_MAX:
@@ -136,7 +137,7 @@ def _check_token(ath: Any, access_token: str | None) -> None:
 
 
 def _normalised(url: Any) -> tuple[str, str, int | None, str] | None:
-    """§4.3 (9): without query and fragment, compared after RFC 3986 §6.2.2 and §6.2.3. None equals nothing of ours."""
+    """§4.3 (9): without query and fragment, compared after RFC 3986 §6.2.2 and §6.2.3. None: no such URL."""
     # `urlsplit` drops blanks and line ends from within; here they make another URL.
     if not isinstance(url, str) or len(url) > URL_CHARACTERS_MAX or _URL.fullmatch(url) is None:
         return None

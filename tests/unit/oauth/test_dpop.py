@@ -152,6 +152,13 @@ def test_dpop_negative_a_wrong_or_missing_htu_is_refused(htu: Any) -> None:
     assert reason(proof(htu=htu)) == "dpop_url"
 
 
+@pytest.mark.parametrize("htu", [None, "", "https://x.example/a b"])
+@pytest.mark.parametrize("url", ["https://x.example/a b", "https://x.example/" + "x" * 2_048, "https://x.example/é"])
+def test_dpop_negative_a_url_that_is_none_is_nobodys(url: str, htu: Any) -> None:
+    """A path is the caller's to choose: two that cannot be read are not the same for that."""
+    assert reason(proof(htu=htu), url=url) == "dpop_url"
+
+
 @pytest.mark.parametrize(
     "htu",
     [
