@@ -31,6 +31,7 @@ UNSERVED = frozenset(
         "response_uri",
     }
 )
+NO_ID_TOKENS = "openid"  # whatever a client is declared to have: none are issued
 RESPONSE_MODES = {"query": "query", "jwt": "query.jwt", "query.jwt": "query.jwt"}
 
 _STATE = re.compile(rf"[\x20-\x7e]{{1,{STATE_CHARACTERS_MAX}}}")  # RFC 6749 A.5
@@ -82,7 +83,7 @@ def _scopes(text: str | None, client: Client) -> tuple[str, ...]:
     wanted = tuple((text or "").split(" "))
     if scopes.DATA_REQUESTS not in wanted or len(set(wanted)) != len(wanted):
         _refuse("invalid_scope", f"scope must contain {scopes.DATA_REQUESTS}, and each scope once", "scope")
-    if not client.scopes.issuperset(wanted):
+    if NO_ID_TOKENS in wanted or not client.scopes.issuperset(wanted):
         _refuse("invalid_scope", "This client may not have that scope", "scope")
     return wanted
 

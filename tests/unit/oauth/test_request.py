@@ -9,7 +9,7 @@ import pytest
 from gateway.oauth.grant import AuthorizationRequest
 from gateway.oauth.refusal import OAuthRefusal
 from gateway.oauth.request import UNSERVED, authorization_request
-from tests.oauth_clients import CHALLENGE, CLIENT, CONSENT, REDIRECT_URI, client, parameters, refused
+from tests.oauth_clients import ALL_SCOPES, CHALLENGE, CLIENT, CONSENT, REDIRECT_URI, client, parameters, refused
 
 
 def asked(**changes: Any) -> AuthorizationRequest:
@@ -139,6 +139,12 @@ def test_ensure_other_scope_order_succeeds() -> None:
 )
 def test_ensure_a_scope_that_may_not_be_had_fails(scope: str | None) -> None:
     assert told(scope=scope) == ("invalid_scope", "scope")
+
+
+def test_ensure_openid_fails_even_where_a_client_is_declared_to_have_it() -> None:
+    declared = client(scopes=ALL_SCOPES | {"openid"})
+    wanted = parameters(scope="cdi:data-requests openid")
+    assert refused(lambda: authorization_request(wanted, declared)).code == "invalid_scope"
 
 
 def test_ensure_the_consent_is_named() -> None:
