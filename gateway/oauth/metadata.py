@@ -18,8 +18,11 @@ _MUTUAL = {
 }
 
 
-def server_metadata(*, issuer: str, mtls_base: str, scopes: Sequence[str], refresh_tokens: bool) -> dict[str, Any]:
-    """`mtls_base`: where the same endpoints take client certificates (RFC 8705 §5)."""
+def server_metadata(
+    *, issuer: str, mtls_base: str, scopes: Sequence[str], refresh_tokens: bool, acr_values: Sequence[str] = ()
+) -> dict[str, Any]:
+    """`mtls_base`: where the same endpoints take client certificates (RFC 8705 §5). `acr_values`: the authentication
+    contexts that the login provider is known to have; without them nothing is said."""
     methods = [method.value for method in Authentication]
     endpoints = {name: f"{issuer}/oauth/{path}" for name, path in _MUTUAL.items()}
     aliases = {name: f"{mtls_base}/oauth/{path}" for name, path in _MUTUAL.items()}
@@ -59,6 +62,8 @@ def server_metadata(*, issuer: str, mtls_base: str, scopes: Sequence[str], refre
     for endpoint in ("token", "introspection", "revocation"):
         document[f"{endpoint}_endpoint_auth_methods_supported"] = methods
         document[f"{endpoint}_endpoint_auth_signing_alg_values_supported"] = SIGNING
+    if acr_values:
+        document["acr_values_supported"] = list(acr_values)
     return document
 
 

@@ -85,6 +85,11 @@ def test_refresh_tokens_are_offered_where_they_are_given() -> None:
     assert served(refresh_tokens=False)["grant_types_supported"] == ["authorization_code", "client_credentials"]
 
 
+def test_authentication_contexts_are_offered_where_they_are_known() -> None:
+    assert "acr_values_supported" not in served()
+    assert served(acr_values=("loa2", "loa3"))["acr_values_supported"] == ["loa2", "loa3"]
+
+
 def test_nothing_is_offered_that_the_profile_forbids() -> None:
     text = repr(served())
     for word in ("none'", "RS256", "HS256", "plain", "implicit", "password", "client_secret", "fragment", "form_post"):
