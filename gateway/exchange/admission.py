@@ -20,6 +20,7 @@ from gateway.errors import (
     GatewayError,
     ParticipantSuspended,
     RateLimited,
+    TokenInvalid,
     TokenMissing,
     TokenNotBound,
 )
@@ -31,6 +32,7 @@ from gateway.oauth.refusal import OAuthRefusal
 from gateway.ports import AccessToken, Clock, RateLimits, TokenVerifier, TraceContext
 
 _REFUSAL_KINDS_MAX = 4_096
+_ALGORITHMS = 'algs="ES256 PS256 EdDSA"'  # of proofs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,6 +159,9 @@ class Admission:
             scopes.require(token, *any_scope)
         except GatewayError as refused:
             self._refusals.count(admitted.participant.participant_id, refused.code)
+            if credentials is not None and credentials.dpop and isinstance(refused, TokenInvalid):
+                # RFC 9449 §7.1: told in the scheme that was used.
+                refused.headers.setdefault("WWW-Authenticate", f'DPoP error="invalid_token", {_ALGORITHMS}')
             raise
         return Caller(
             participant=admitted.participant,
@@ -173,13 +178,13 @@ class Admission:
             raise TokenNotBound(private="scheme")
         if token.jkt is None:
             return None
-        challenge = 'DPoP algs="ES256 PS256 EdDSA"'
+        challenge = f"DPoP {_ALGORITHMS}"
         if credentials.shown is None:
             raise TokenNotBound(private="no_proof", headers={"WWW-Authenticate": challenge})
         try:
             return await self._possession.key_of(credentials.shown, access_token=credentials.token)
         except OAuthRefusal as refused:
-            challenge = f'DPoP error="{refused.code}", algs="ES256 PS256 EdDSA"'  # RFC 9449 §7.1, §9
+            challenge = f'DPoP error="{refused.code}", {_ALGORITHMS}'  # RFC 9449 §7.1, §9
             raise TokenNotBound(
                 private=refused.reason, headers={"WWW-Authenticate": challenge, **refused.headers}
             ) from refused

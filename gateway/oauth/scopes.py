@@ -29,8 +29,9 @@ CONSENT = (DATA_REQUESTS,)
 def require(token: AccessToken, *any_of: str) -> None:
     """The token has one of these scopes. Raises ScopeInsufficient, with the wanted scopes in WWW-Authenticate."""
     if token.scopes.isdisjoint(any_of):
-        # RFC 6750 §3.1
-        challenge = f'Bearer error="insufficient_scope", scope="{" ".join(any_of)}"'
+        # RFC 6750 §3.1, in the token's own scheme (RFC 9449 §7.1).
+        scheme = "Bearer" if token.jkt is None else "DPoP"
+        challenge = f'{scheme} error="insufficient_scope", scope="{" ".join(any_of)}"'
         raise ScopeInsufficient(headers={"WWW-Authenticate": challenge})
 
 

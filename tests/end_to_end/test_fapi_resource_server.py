@@ -269,6 +269,17 @@ async def test_without_a_proof_the_challenge_says_what_is_wanted(fapi: Fapi, tok
     assert reply.headers["WWW-Authenticate"].startswith("DPoP ")
 
 
+async def test_a_refusal_is_told_in_the_scheme_that_was_used(fapi: Fapi, token: str) -> None:
+    """RFC 9449 §7.1."""
+    forged = altered(token, 2)
+    reply = await shown(fapi, forged, await proof(fapi, forged))
+    check_problem(reply, "TOKEN_INVALID")
+    assert reply.headers["WWW-Authenticate"] == DPOP_CHALLENGE.format("invalid_token")
+    elsewhere = await fapi.call("GET", "/cdi/v1/notices", token, DPOP)
+    check_problem(elsewhere, "SCOPE_INSUFFICIENT")
+    assert elsewhere.headers["WWW-Authenticate"] == 'DPoP error="insufficient_scope", scope="cdi:notices"'
+
+
 async def test_more_than_one_proof_is_refused(fapi: Fapi, token: str) -> None:
     fields = [("Authorization", f"DPoP {token}"), *[("DPoP", await proof(fapi, token)) for _ in range(2)]]
     check_problem(await fapi.send("GET", f"{fapi.bank}{PATH}?limit=1", DPOP, fields), "SCHEMA_INVALID")

@@ -217,6 +217,13 @@ class TestToken:
         with pytest.raises(TokenInvalid):
             await authorise(world, "forged")
 
+    async def test_an_invalid_token_is_told_in_the_scheme_that_was_used(self, world: World) -> None:
+        """RFC 9449 §7.1; the answer to a bearer's is made where it is rendered."""
+        for dpop, challenge in ((True, 'DPoP error="invalid_token", algs="ES256 PS256 EdDSA"'), (False, None)):
+            with pytest.raises(TokenInvalid) as refused:
+                await present(world, Credentials(token="forged", dpop=dpop))
+            assert refused.value.headers.get("WWW-Authenticate") == challenge
+
     async def test_a_stolen_token_is_not_bound_to_the_thiefs_certificate(self, world: World) -> None:
         world.tokens.known["stolen"] = token(OTHER_BANK)
         with pytest.raises(TokenNotBound) as refused:

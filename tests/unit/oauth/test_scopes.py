@@ -56,6 +56,13 @@ def test_a_missing_scope_is_named_in_the_challenge() -> None:
     }
 
 
+def test_a_missing_scope_of_a_dpop_token_is_told_in_its_scheme() -> None:
+    """RFC 9449 §7.1."""
+    with pytest.raises(ScopeInsufficient) as refused:
+        scopes.require(HELD, scopes.EVIDENCE)
+    assert refused.value.headers["WWW-Authenticate"].startswith('DPoP error="insufficient_scope"')
+
+
 def test_reading_does_not_open_creation() -> None:
     reader = replace(TOKEN, scopes=frozenset({scopes.DATA_REQUESTS_READ}))
     with pytest.raises(ScopeInsufficient):
