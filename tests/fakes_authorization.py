@@ -47,9 +47,8 @@ from tests.oauth_clients import CLIENT, ISSUER, REDIRECT_URI, VERIFIER, details,
 from tests.samples import BANK
 
 RESOURCE = "https://gateway.example"
-ADDRESS = "192.0.2.7"
 LIVES = Lives(request=300, code=60, fresh=600)
-OWNER_LIVES = OwnerLives(session=1_800, auth_code=600, auth_codes_per_hour=3)
+OWNER_LIVES = OwnerLives(session=1_800, fresh=600, auth_code=600, auth_codes_per_hour=3)
 
 CLIENTS = (
     oauth_clients.client(),
@@ -107,7 +106,6 @@ class Server:
             roster=world.roster,
             limits=MemoryRateLimits(self.clock, keys_max=100),
             participant_rate=Rate(per_second=10, burst=5),
-            address_rate=Rate(per_second=10, burst=3),
             replays=self.state,
             refusals=world.refusals,
             clock=self.clock,
@@ -134,6 +132,7 @@ class Server:
             roster=world.roster,
             responses=Responses(issuer=ISSUER, signer=self.signer),
             lives=LIVES,
+            recorder=world.recorder,
             clock=self.clock,
         )
         self.owners = Owners(
@@ -205,7 +204,7 @@ class Server:
     def presented(self, *, owner: str | None = None, **form: str) -> Presented:
         """`owner`: of the connection's certificate."""
         held = certificate(owner) if owner is not None else None
-        return Presented(certificate=held, parameters=form, address=ADDRESS, interaction=INTERACTION)
+        return Presented(certificate=held, parameters=form, interaction=INTERACTION)
 
     def session(self, owner: str = OWNER, **changes: Any) -> OwnerSession:
         values: dict[str, Any] = {

@@ -5,9 +5,11 @@ A key file that others may read or write is refused; its bytes are in no message
 
 from __future__ import annotations
 
+import hmac
 import os
 import stat
 from base64 import urlsafe_b64encode
+from copy import copy
 from pathlib import Path
 
 import orjson
@@ -61,7 +63,6 @@ class FileSigner:
         # RFC 7518 §3.4: R and S, 32 bytes each, big-endian
         return (signed + b"." + _base64url(r.to_bytes(32, "big") + s.to_bytes(32, "big"))).decode()
 
-
     def public_jwk(self) -> dict[str, str]:
         """The public key as others find it (RFC 7517)."""
         point = self._key.public_key().public_numbers()
@@ -83,7 +84,14 @@ class AesGcmSealer:
         key = read_secret(path)
         if len(key) != _KEY_BYTES:
             raise KeyFileRefused(f"{path}: AES-256 takes exactly {_KEY_BYTES} bytes, not {len(key)}")
-        self._cipher = AESGCM(key)
+        self._cipher, self._key = AESGCM(key), key
+
+    def derived(self, use: str) -> AesGcmSealer:
+        """Another key for another use, so that what one seals does not count against the nonces of the other."""
+        sealer = copy(self)
+        sealer._key = hmac.digest(self._key, f"derived {use}".encode(), "sha256")
+        sealer._cipher = AESGCM(sealer._key)
+        return sealer
 
     def seal(self, text: str, *, context: str) -> bytes:
         nonce = os.urandom(_NONCE_BYTES)

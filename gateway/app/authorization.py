@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 import orjson
 
@@ -25,6 +27,7 @@ from gateway.authorization.tokens import TokenEndpoint
 from gateway.exchange.liveness import Liveness
 from gateway.exchange.owned import OwnedConsents
 from gateway.exchange.possession import Possession
+from gateway.http.addresses import Addresses
 from gateway.http.consent import ConsentPages
 from gateway.http.cookies import Cookies
 from gateway.http.oauth import OAuthFlows
@@ -46,6 +49,7 @@ class Embedded:
     grants: Grants
     consent: ConsentPages
     owner: OwnerPages
+    addresses: Addresses
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +57,7 @@ class Shared:
     """What the authorization server shares with the bank API."""
 
     limits: RateLimits
+    addresses: Addresses
     possession: Possession
     liveness: Liveness
     codec: CdiV1
@@ -92,6 +97,7 @@ def build_authorization(parts: Parts, shared: Shared, stack: contextlib.AsyncExi
         entropy=os.urandom,
         lives=OwnerLives(
             session=server.session_seconds,
+            fresh=server.fresh_login_seconds,
             auth_code=server.auth_code_seconds,
             auth_codes_per_hour=server.auth_codes_per_hour_max,
         ),
@@ -105,6 +111,7 @@ def build_authorization(parts: Parts, shared: Shared, stack: contextlib.AsyncExi
         roster=parts.roster,
         responses=Responses(issuer=server.issuer, signer=signers[0]),
         lives=Lives(request=server.request_seconds, code=server.code_seconds, fresh=server.fresh_login_seconds),
+        recorder=parts.recorder,
         clock=parts.clock,
     )
     grants = Grants(
@@ -117,12 +124,13 @@ def build_authorization(parts: Parts, shared: Shared, stack: contextlib.AsyncExi
         recorder=parts.recorder,
         clock=parts.clock,
     )
-    visits = _visits(parts, shared, owners)
+    visits = _visits(parts, shared, server, owners)
     return Embedded(
         back_channel=_back_channel(parts, shared, server, signers, grants),
         grants=grants,
         consent=ConsentPages(interactions=interactions, visits=visits),
         owner=OwnerPages(visits=visits),
+        addresses=shared.addresses,
     )
 
 
@@ -130,13 +138,13 @@ def _back_channel(
     parts: Parts, shared: Shared, server: Server, signers: tuple[Signer, ...], grants: Grants
 ) -> OAuthFlows:
     settings = parts.settings
+    acr_values = settings.oauth.login.oidc.acr_values if settings.oauth.login is not None else ()
     return OAuthFlows(
         authentication=ClientAuthentication(
             issuer=server.issuer,
             roster=parts.roster,
             limits=shared.limits,
             participant_rate=settings.rates.participant.rate(),
-            address_rate=settings.rates.browser.rate(),
             replays=parts.state,
             refusals=parts.refusals,
             clock=parts.clock,
@@ -147,6 +155,7 @@ def _back_channel(
             store=parts.store,
             state=parts.state,
             life_seconds=server.request_seconds,
+            acr_values=acr_values,
         ),
         tokens=TokenEndpoint(
             store=parts.store,
@@ -170,19 +179,19 @@ def _back_channel(
         signer=signers[0],
         issuer=server.issuer,
         jwks=published_keys(server),
-        server_metadata=orjson.dumps(_server_metadata(settings, server)),
-        clock=parts.clock,
+        server_metadata=orjson.dumps(_server_metadata(settings, server, acr_values)),
         body_bytes_max=settings.limits.body_bytes_max,
         body_timeout_seconds=settings.limits.body_timeout_seconds,
     )
 
 
-def _server_metadata(settings: Settings, server: Server) -> dict[str, object]:
+def _server_metadata(settings: Settings, server: Server, acr_values: Sequence[str]) -> dict[str, object]:
     return metadata.server_metadata(
         issuer=server.issuer,
         mtls_base=settings.deployment.public_url,
         scopes=(*scopes.MACHINE, *scopes.CONSENT),
         refresh_tokens=server.refresh_tokens,
+        acr_values=acr_values,
     )
 
 
@@ -195,7 +204,7 @@ def resource_metadata(settings: Settings) -> dict[str, object]:
     )
 
 
-def _visits(parts: Parts, shared: Shared, owners: Owners) -> Visits:
+def _visits(parts: Parts, shared: Shared, server: Server, owners: Owners) -> Visits:
     settings = parts.settings
     return Visits(
         owners=owners,
@@ -203,9 +212,10 @@ def _visits(parts: Parts, shared: Shared, owners: Owners) -> Visits:
             deployment=settings.deployment.name,
             titles={name: schemas.codelist(name) for name in CODE_LISTS},
         ),
-        cookies=Cookies(parts.sealer),
-        limits=shared.limits,
-        address_rate=settings.rates.browser.rate(),
+        cookies=Cookies(parts.sealer.derived("cookies")),
+        addresses=shared.addresses,
+        # RFC 6797 §8.2 knows no ports: in a sandbox, a browser would refuse every plain address of the machine.
+        strict_transport=urlsplit(server.issuer).hostname != "localhost",
         clock=parts.clock,
         body_bytes_max=settings.limits.body_bytes_max,
         body_timeout_seconds=settings.limits.body_timeout_seconds,

@@ -25,6 +25,7 @@ from gateway.exchange.statements import Signatory
 from gateway.exchange.step_up import StepUp
 from gateway.exchange.verification import Verifications
 from gateway.exchange.worker import Worker
+from gateway.http.addresses import Addresses
 from gateway.oauth.dpop import Nonces
 from gateway.observe.verifications import Observed
 from gateway.profiles.cdi_v1 import CdiV1
@@ -63,6 +64,7 @@ def build_flows(parts: Parts, tasks: asyncio.TaskGroup, stack: contextlib.AsyncE
     reports = FileSigner(settings.reports.signing_key_file, settings.reports.key_id)
     shared = Shared(
         limits=MemoryRateLimits(clock, keys_max=settings.rates.keys_max),
+        addresses=Addresses(MemoryRateLimits(clock, keys_max=settings.rates.keys_max), settings.rates.browser.rate()),
         possession=Possession(nonces=Nonces(_derived(pseudonym_key, "dpop-nonce")), replays=parts.state, clock=clock),
         liveness=Liveness(revocations=parts.state, clock=clock),
         codec=codec,

@@ -63,7 +63,7 @@ def build_listeners(
             _application(parts, _bank(parts, flows), in_flight),
             server_context(settings.bank, self_signed=self_signed(parts.participants)),
         ),
-        consent=_consent(parts, flows, in_flight),
+        consent=_consent(parts, flows),
         partner=_listener(
             parts, "partner", _application(parts, _partner(parts, flows), in_flight), server_context(settings.partner)
         ),
@@ -81,17 +81,21 @@ def _log(parts: Parts) -> ListenerServer | None:
     return _listener(parts, "log", _application(parts, routes, InFlight(http.requests_max)), None, http)
 
 
-def _consent(parts: Parts, flows: Flows, in_flight: InFlight) -> ListenerServer | None:
+def _consent(parts: Parts, flows: Flows) -> ListenerServer | None:
     settings, embedded = parts.settings.consent, flows.embedded
     if settings is None or embedded is None:
         return None
-    back_channel = BackChannel(embedded.back_channel, base_url=embedded.back_channel.issuer)
+    back_channel = BackChannel(
+        embedded.back_channel, base_url=embedded.back_channel.issuer, addresses=embedded.addresses
+    )
     routes = [
         *back_channel.routes(),
         *back_channel.discovery(),
         *embedded.consent.routes(),
         *embedded.owner.routes(),
     ]
+    # Bounds of its own: whoever comes from outside takes no bank's place.
+    in_flight = InFlight(parts.settings.limits.in_flight_max)
     return _listener(parts, "consent", _application(parts, routes, in_flight), server_context(settings), settings)
 
 

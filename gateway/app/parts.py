@@ -31,7 +31,7 @@ from gateway.exchange.recording import Recorder
 from gateway.exchange.roster import Roster
 from gateway.observe.logs import Log
 from gateway.observe.metrics import Metrics
-from gateway.ports import AuditLog, AuthorizationStore, Clock, Sealer, Signer, Store
+from gateway.ports import AuditLog, AuthorizationStore, Clock, Signer, Store
 from gateway.profiles.dvp_v1.signature import key_set
 from gateway.profiles.validation import Validators
 from gateway.settings import Issuer, Participants, PlatformSettings, Settings, config_hash
@@ -58,7 +58,7 @@ class Parts:
     roster: Roster
     tokens: Tokens
     state: AuthorizationStore  # of the embedded authorization server, in the store's database
-    sealer: Sealer
+    sealer: AesGcmSealer
 
 
 @contextlib.asynccontextmanager

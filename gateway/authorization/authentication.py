@@ -27,7 +27,6 @@ class ClientAuthentication:
         roster: Roster,
         limits: RateLimits,
         participant_rate: Rate,
-        address_rate: Rate,
         replays: Replays,
         refusals: Refusals,
         clock: Clock,
@@ -37,7 +36,6 @@ class ClientAuthentication:
         self._roster = roster
         self._limits = limits
         self._participant_rate = participant_rate
-        self._address_rate = address_rate
         self._replays = replays
         self._refusals = refusals
         self._clock = clock
@@ -51,10 +49,14 @@ class ClientAuthentication:
         owner: Participant | None = None
         try:
             owner = self._holder(presented.certificate, now)
-            allowances = await self._within_rate(owner, presented)
+            # A client id that anybody may claim is nobody's bucket: without a certificate, only a proven one counts.
+            allowances = await self._within_rate(owner) if owner is not None else ()
             client = self._claimed(presented)
             participant = self._participant(client, owner)
             await self._prove(client, presented, now)
+            if owner is None:
+                owner = participant
+                allowances = await self._within_rate(participant)
         except OAuthRefusal as refused:
             self._refusals.count(owner.participant_id if owner else "UNKNOWN", refused.reason.upper())
             raise
@@ -80,13 +82,9 @@ class ClientAuthentication:
             _refuse("certificate")
         return holder
 
-    async def _within_rate(self, holder: Participant | None, presented: Presented) -> tuple[Allowance, ...]:
-        """By the certificate's participant, else by address: a client id that anybody may claim is nobody's bucket."""
-        if holder is not None:
-            rate = holder.rate or self._participant_rate
-            tier = Tier(policy="participant", key=holder.participant_id, rate=rate)
-        else:
-            tier = Tier(policy="address", key=f"address {presented.address}", rate=self._address_rate)
+    async def _within_rate(self, participant: Participant) -> tuple[Allowance, ...]:
+        rate = participant.rate or self._participant_rate
+        tier = Tier(policy="participant", key=participant.participant_id, rate=rate)
         allowances = tuple(await self._limits.take([tier]))
         if not allowances[0].allowed:
             raise RateLimited(

@@ -11,13 +11,17 @@ from gateway.authorization.handles import handle_of, kept, new_secret
 from gateway.authorization.pushing import APPROVABLE
 from gateway.authorization.responses import Responses, denied, unmet
 from gateway.core.model import Consent, ConsentStatus
-from gateway.errors import ConsentExpired, StateConflict
+from gateway.errors import ConsentExpired, GatewayError, StateConflict
 from gateway.exchange.identifiers import new_id
 from gateway.exchange.owned import OwnedConsents
+from gateway.exchange.recording import Recorder
 from gateway.exchange.roster import Roster
 from gateway.oauth.client import Client
 from gateway.oauth.grant import AuthorizationRequest, OAuthGrant, OwnerSession, PushedRequest
 from gateway.ports import AuditLog, AuthorizationStore, Clock, GrantStep, Store
+
+READING_SECONDS = 300
+"""Time that a data owner has to read what they decide on, before the sign-in counts as older than it was."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +85,7 @@ class Interactions:
         roster: Roster,
         responses: Responses,
         lives: Lives,
+        recorder: Recorder,
         clock: Clock,
     ) -> None:
         self._store = store
@@ -90,6 +95,7 @@ class Interactions:
         self._roster = roster
         self._responses = responses
         self._lives = lives
+        self._recorder = recorder
         self._clock = clock
 
     async def arrive(self, client_id: str | None, request_uri: str | None) -> str | None:
@@ -100,13 +106,13 @@ class Interactions:
             return None
         return handle
 
-    async def view(self, handle: str, session: OwnerSession | None) -> View:
-        """What the browser is to be shown now."""
+    async def view(self, handle: str, session: OwnerSession | None, *, reading: bool = False) -> View:
+        """What the browser is to be shown now. `reading`: the sign-in was recent enough when the page was shown."""
         pushed = await self._pushed(handle)
         if pushed is None or self._client(pushed) is None:
             return Gone()
         now = self._clock.now()
-        missing = self._sign_in(pushed, session)
+        missing = self._sign_in(pushed, session, now - (READING_SECONDS if reading else 0))
         if missing is not None or session is None:
             return missing or self._ask_to_sign_in(pushed.request, fresh=False)
         consent = await self._store.consent(pushed.request.consent_id)
@@ -126,10 +132,11 @@ class Interactions:
     async def decide(self, handle: str, session: OwnerSession, *, approve: bool, interaction: str) -> View:
         """The owner's yes or no, which counts once. What `view` would not have asked is not decided.
 
-        Raises AuditUnavailable, UpstreamUnavailable: a yes can be sent again then; after a no, the request may be gone.
+        Raises AuditUnavailable, UpstreamUnavailable: nothing was decided then, or the consent alone, and the form can
+        be sent again.
         """
         records.require(self._audit)
-        seen = await self.view(handle, session)
+        seen = await self.view(handle, session, reading=True)
         pushed = await self._pushed(handle)
         if not isinstance(seen, Decide) or pushed is None:
             return seen
@@ -157,6 +164,7 @@ class Interactions:
         step = GrantStep(grant=grant, records=(again,) if seen.approved else ())
         if not await self._state.take(pushed.handle_hash, step):
             return Gone()
+        await self._record()
         return Leave(url=self._responses.url(pushed.request, {"code": code}, now=self._clock.now()))
 
     async def _declined(self, pushed: PushedRequest, seen: Decide, session: OwnerSession, interaction: str) -> View:
@@ -166,7 +174,8 @@ class Interactions:
         # submitted, and expires.
         if isinstance(left, Leave) and not seen.approved:
             # Approved or ended in another window in the meantime: what was said there stands, and this is left.
-            with contextlib.suppress(StateConflict):
+            # Nor must a log or store that fails just now keep the bank from the answer: the request is gone already.
+            with contextlib.suppress(GatewayError):
                 await self._owned.decline(seen.consent.consent_id, session.subject, interaction=interaction)
         return left
 
@@ -190,7 +199,13 @@ class Interactions:
         )
         if not await self._state.take(pushed.handle_hash, None, records=(made,)):
             return Gone()
+        await self._record()
         return Leave(url=self._responses.url(pushed.request, answer, now=now))
+
+    async def _record(self) -> None:
+        """What was decided is durable with its record (outbox): a log that cannot take it now gets it later."""
+        with contextlib.suppress(GatewayError):
+            await self._recorder.flush()
 
     async def _pushed(self, handle: str) -> PushedRequest | None:
         pushed = await self._state.pushed(kept(handle))
@@ -204,20 +219,19 @@ class Interactions:
         participant = self._roster.view.registry.by_id(client.participant_id)
         return client if participant is not None and participant.active else None
 
-    def _sign_in(self, pushed: PushedRequest, session: OwnerSession | None) -> SignIn | None:
-        """What is still wanted of the sign-in. Ages count from when the request was pushed, so that nobody is sent to
-        sign in twice for having read slowly."""
+    def _sign_in(self, pushed: PushedRequest, session: OwnerSession | None, now: float) -> SignIn | None:
+        """What is still wanted of the sign-in. One since the request was pushed is always recent enough, so that nobody
+        is sent to sign in twice for one request."""
         request = pushed.request
         if session is None:
             return self._ask_to_sign_in(request, fresh="login" in request.prompts)
-        began = pushed.expires_at - self._lives.request
         age = self._lives.fresh if request.max_age is None else min(self._lives.fresh, request.max_age)
-        since = began if "login" in request.prompts else began - age
-        if session.auth_time < int(since):
-            return self._ask_to_sign_in(request, fresh=True)
-        if request.acr_values and session.acr not in request.acr_values:
-            return self._ask_to_sign_in(request, fresh=True)
-        return None
+        since_pushed = session.auth_time >= int(pushed.expires_at - self._lives.request)
+        recent = "login" not in request.prompts and session.auth_time >= now - age
+        acr_fits = not request.acr_values or session.acr in request.acr_values
+        if (since_pushed or recent) and acr_fits:
+            return None
+        return self._ask_to_sign_in(request, fresh=True)
 
     @staticmethod
     def _ask_to_sign_in(request: AuthorizationRequest, *, fresh: bool) -> SignIn:

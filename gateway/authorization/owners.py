@@ -8,10 +8,11 @@ from dataclasses import dataclass
 
 from gateway.authorization import records
 from gateway.authorization.handles import kept, new_secret
+from gateway.authorization.interactions import READING_SECONDS
 from gateway.core.model import Consent, Rate, Role
 from gateway.core.pseudonym import pseudonym
 from gateway.core.quota import Tier
-from gateway.errors import RateLimited, SchemaInvalid
+from gateway.errors import AuthenticationTooOld, RateLimited, SchemaInvalid
 from gateway.exchange.consents import auth_code_hash
 from gateway.exchange.owned import OWNER, OwnedConsents
 from gateway.exchange.recording import Recorder, record
@@ -50,6 +51,7 @@ class OwnerLives:
     """Seconds; and how many Auth Codes an owner may make in an hour."""
 
     session: int
+    fresh: int  # of a sign-in that still counts for an approval
     auth_code: int
     auth_codes_per_hour: int
 
@@ -101,7 +103,9 @@ class Owners:
 
     async def begin_sign_in(self, *, fresh: bool, acr_values: Sequence[str], locale: str) -> LoginChallenge:
         """Where the browser goes to sign in. Raises UpstreamUnavailable."""
-        wanted = tuple(acr_values) or self._demands.acr_values
+        demanded = self._demands.acr_values
+        # A client may ask for more than the operator does, never for less.
+        wanted = tuple(one for one in acr_values if not demanded or one in demanded) or demanded
         return await self._login.begin(fresh=fresh, acr_values=wanted, locale=locale)
 
     async def finish_sign_in(self, secret: str, answer: Mapping[str, str], *, before: str | None) -> str:
@@ -131,6 +135,12 @@ class Owners:
     async def sign_out(self, secret: str | None) -> None:
         if secret:
             await self._state.close_session(kept(secret))
+
+    def recently_signed_in(self, session: OwnerSession, *, reading: bool = False) -> bool:
+        """Whether the sign-in is fresh enough for an approval. `reading`: with some time more, for a form that was
+        shown when it was."""
+        age = self._lives.fresh + (READING_SECONDS if reading else 0)
+        return session.auth_time >= self._clock.now() - age
 
     def form_token(self, session: OwnerSession) -> str:
         """What a form of this session must carry (anti-CSRF)."""
@@ -176,8 +186,11 @@ class Owners:
     async def new_auth_code(
         self, session: OwnerSession, source_id: str, document_type: str, *, interaction: str
     ) -> NewCode:
-        """One code for one consent to this source and type. Raises SchemaInvalid, RateLimited, AuditUnavailable."""
+        """One code for one consent to this source and type. Raises SchemaInvalid, AuthenticationTooOld, RateLimited,
+        AuditUnavailable."""
         records.require(self._audit)
+        if not self.recently_signed_in(session, reading=True):
+            raise AuthenticationTooOld()
         source = next((one for one in self.sources() if one.participant_id == source_id), None)
         if source is None or document_type not in source.document_types:
             raise SchemaInvalid("No such source or document type")

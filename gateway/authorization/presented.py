@@ -14,11 +14,10 @@ from gateway.oauth.client import Client
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Presented:
-    """A request before anything was believed. `parameters`: of the form, each once. `address`: of the peer."""
+    """A request before anything was believed. `parameters`: of the form, each once."""
 
     certificate: Certificate | None
     parameters: Mapping[str, str] = field(repr=False)
-    address: str
     interaction: str
 
 

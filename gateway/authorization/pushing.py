@@ -26,13 +26,22 @@ class Pushed:
 
 class Pushing:
     def __init__(
-        self, *, issuer: str, resource: str, store: Store, state: AuthorizationStore, life_seconds: int
+        self,
+        *,
+        issuer: str,
+        resource: str,
+        store: Store,
+        state: AuthorizationStore,
+        life_seconds: int,
+        acr_values: tuple[str, ...] = (),
     ) -> None:
+        """`acr_values`: what the operator demands of every sign-in."""
         self._issuer = issuer
         self._resource = resource
         self._store = store
         self._state = state
         self._life_seconds = life_seconds
+        self._acr_values = acr_values
 
     async def push(self, caller: Authenticated, parameters: Mapping[str, str], jkt: str | None) -> Pushed:
         """`jkt`: of the DPoP proof that came with the request, if any. Raises OAuthRefusal.
@@ -44,6 +53,8 @@ class Pushing:
             if request.dpop_jkt not in {None, jkt}:  # RFC 9449 §10.1
                 raise OAuthRefusal("invalid_dpop_proof", "dpop_jkt names another key than the proof", reason="dpop_jkt")
             request = replace(request, dpop_jkt=jkt)
+        if self._acr_values and request.acr_values and set(self._acr_values).isdisjoint(request.acr_values):
+            raise OAuthRefusal("invalid_request", "No such authentication context is served", reason="acr_values")
         consent = await self._store.consent(request.consent_id)
         # Another bank's consent does not exist for this one.
         if (

@@ -5,6 +5,7 @@ Every token is on record before it is handed out, every refusal of an authentica
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -14,6 +15,7 @@ from gateway.authorization.handles import kept, new_secret
 from gateway.authorization.minting import Mint, Minted
 from gateway.authorization.presented import Authenticated
 from gateway.core.model import Approval, Consent, ConsentStatus
+from gateway.errors import GatewayError
 from gateway.exchange.identifiers import new_id
 from gateway.exchange.liveness import Liveness
 from gateway.exchange.recording import Recorder
@@ -96,7 +98,10 @@ class TokenEndpoint:
         # The code is taken, and the token's record kept, in one transaction: of many that come with one code, one gets
         # a token. kill -9 behind it: the client has none, and its second try ends the grant; it asks its owner again.
         await self._state.by_code(kept(code), decide)
-        await self._recorder.flush()
+        # What is on record is durable with the code (outbox). A log that cannot take it just now must not cost the
+        # client its code: a second try would look like a thief's.
+        with contextlib.suppress(GatewayError):
+            await self._recorder.flush()
         if last.reused or last.minted is None:
             self._liveness.look_again()
             raise _invalid_grant("code_reused")

@@ -172,6 +172,11 @@ class Admission:
             token=token,
         )
 
+    async def still_good(self, caller: Caller) -> None:
+        """What the caller's token rests on is still there, after a body that came slowly, or a wait. Raises as
+        `authorise` does for what was revoked."""
+        await self._liveness.check(caller.token)
+
     async def _proven_key(self, token: AccessToken, credentials: Credentials) -> str | None:
         """The DPoP key, for a token that is bound to one. The scheme must fit the binding (RFC 9449 §7.2)."""
         if credentials.dpop is not (token.jkt is not None):

@@ -122,12 +122,12 @@ class Consents:
 
         def decide(approval: AuthCode | None) -> ConsentStep:
             step = ConsentStep(consent=submitted, records=(self._record(caller, submitted),))
-            if reason is None and code is None:
-                return step
+            if reason is None and approval is None:
+                return step  # no code, or a text that only looks like one
             if reason is None and approval is not None and approval.covers(submitted, now=caller.now):
                 valid = rules.approved(submitted, Approval.AUTH_CODE, now=now)
                 return self._next(step, caller, valid, spends=approval.code_hash)
-            # A code stands for the owner's signature: one that is wrong is not passed over in silence.
+            # A code stands for the owner's signature: one that is not good for this is not passed over in silence.
             status = lifecycle.step(lifecycle.CONSENT, submitted.status, ConsentStatus.REJECTED)
             return self._next(
                 step, caller, replace(submitted, status=status, reject_code=reason or rules.INVALID_SIGNATURE)

@@ -90,7 +90,7 @@ class BankApi:
     async def submit_consent(self, request: web.Request) -> web.Response:
         caller = await self._caller(request, scopes.CONSENTS)
         key = fields.idempotency_key(request.headers)
-        body = await self._json(request)
+        body = await self._json(request, caller)
         submission = self.codec.parse_consent_request(body)
         consent, secret = await self.consents.submit(
             caller,
@@ -119,7 +119,7 @@ class BankApi:
 
     async def revoke_consent(self, request: web.Request) -> web.Response:
         caller = await self._caller(request, scopes.CONSENTS, roles=(Role.BANK, Role.SOURCE))
-        reason = self.codec.parse_revocation(await self._json(request))
+        reason = self.codec.parse_revocation(await self._json(request, caller))
         return _json(self.codec.render_consent(await self.consents.revoke(caller, _id(request, "consentId"), reason)))
 
     # --- data requests -------------------------------------------------------------------------------------
@@ -128,7 +128,7 @@ class BankApi:
         caller = await self._caller(request, scopes.DATA_REQUESTS)
         key = fields.idempotency_key(request.headers)
         preferences = fields.preferences(request.headers, self.limits.wait_seconds_max)
-        body = await self._json(request)
+        body = await self._json(request, caller)
         until = _now() + preferences.wait_seconds
         exchange = await self.verifications.ask(
             caller,
@@ -137,6 +137,7 @@ class BankApi:
             wait_seconds=preferences.wait_seconds,
         )
         pending, fields_applied = await self._settled(exchange, preferences, until)
+        await self._waited(caller, preferences.wait_seconds)
         return _json(
             self.codec.render_exchange(exchange),
             status=202 if pending else 200,
@@ -147,7 +148,7 @@ class BankApi:
         caller = await self._caller(request, scopes.DATA_REQUESTS)
         key = fields.idempotency_key(request.headers)
         preferences = fields.preferences(request.headers, self.limits.wait_seconds_max)
-        body = await self._json(request, self.limits.batch_bytes_max)
+        body = await self._json(request, caller, self.limits.batch_bytes_max)
         items = self.codec.parse_batch(body, items_max=self.limits.batch_items_max)
         together = asyncio.Semaphore(_BATCH_TOGETHER)
         # One wait for the whole batch: who comes last in it has waited for the others already.
@@ -168,6 +169,7 @@ class BankApi:
                 return refused
 
         results = await asyncio.gather(*(one(index, item) for index, item in enumerate(items)))
+        await self._waited(caller, preferences.wait_seconds)
         return _json(self.codec.render_batch(results, request[INTERACTION]), headers=preferences.applied(covered=False))
 
     async def list_data_requests(self, request: web.Request) -> web.Response:
@@ -188,6 +190,7 @@ class BankApi:
             caller, _id(request, "dataRequestId"), wait_seconds=preferences.wait_seconds
         )
         pending, headers = await self._settled(exchange, preferences, until)
+        await self._waited(caller, preferences.wait_seconds)
         if pending and preferences.covered:
             return _json(self.codec.render_exchange(exchange), status=202, headers=self._location(exchange) | headers)
         return _json(self.codec.render_exchange(exchange), headers=headers)
@@ -196,6 +199,7 @@ class BankApi:
         caller = await self._caller(request, *_READ)
         preferences = fields.preferences(request.headers, self.limits.wait_seconds_max)
         found = await self.proofs.of(caller, _id(request, "dataRequestId"), wait_seconds=preferences.wait_seconds)
+        await self._waited(caller, preferences.wait_seconds)
         headers = preferences.applied(covered=False)
         if isinstance(found, Pending):
             body = self.codec.render_proof_pending(found.exchange, found.logged, found.covered)
@@ -210,7 +214,7 @@ class BankApi:
 
     async def receive(self, request: web.Request) -> web.Response:
         caller = await self._caller(request, *_READ)
-        file_hash, response_id = self.codec.parse_reception(await self._json(request))
+        file_hash, response_id = self.codec.parse_reception(await self._json(request, caller))
         exchange = await self.data_requests.receive(
             caller, _id(request, "dataRequestId"), file_hash=file_hash, response_id=response_id
         )
@@ -219,7 +223,7 @@ class BankApi:
     async def cancel(self, request: web.Request) -> web.Response:
         caller = await self._caller(request, *_READ)
         if request.body_exists:
-            self.codec.parse_cancellation(await self._json(request))
+            self.codec.parse_cancellation(await self._json(request, caller))
         return _json(self.codec.render_exchange(await self.data_requests.cancel(caller, _id(request, "dataRequestId"))))
 
     # --- digests, notices ----------------------------------------------------------------------------------
@@ -247,6 +251,7 @@ class BankApi:
             limit=self._limit(query),
             wait_seconds=min(float(wait), self.limits.wait_seconds_max),
         )
+        await self._waited(caller, wait)
         now = self.notices.now()
         told = [(notice, self.signatory.event(notice, now)) for notice in found]
         return _json(self.codec.render_notices(told, found[-1].sequence if found else after))
@@ -268,6 +273,11 @@ class BankApi:
         covered = await self.proofs.covered(exchange, max(until - _now(), 0.0))
         return not covered, preferences.applied(covered=covered and exchange.receipt is not None)
 
+    async def _waited(self, caller: Caller, seconds: float) -> None:
+        """Who waited gets nothing on a token that was revoked meanwhile."""
+        if seconds > 0:
+            await self.admission.still_good(caller)
+
     def _location(self, exchange: Exchange, below: str = "") -> dict[str, str]:
         return {"Location": f"{self.public_url}{_DATA_REQUESTS}/{exchange.exchange_id}{below}"}
 
@@ -286,13 +296,16 @@ class BankApi:
         )
         return await self.admission.authorise(admitted, credentials, *any_scope)
 
-    async def _json(self, request: web.Request, bytes_max: int | None = None) -> bytes:
+    async def _json(self, request: web.Request, caller: Caller, bytes_max: int | None = None) -> bytes:
         require_media_type(request, JSON)
-        return await read_body(
+        body = await read_body(
             request,
             bytes_max=bytes_max or self.limits.body_bytes_max,
             timeout_seconds=self.limits.body_timeout_seconds,
         )
+        # It may have come slowly, and the token may have been revoked meanwhile.
+        await self.admission.still_good(caller)
+        return body
 
     def _limit(self, query: fields.Query) -> int:
         most = self.limits.page_items_max

@@ -25,13 +25,14 @@ from gateway.errors import GatewayError, NotFound
 from gateway.exchange.admission import Admission, Arrival, Caller, rate_fields
 from gateway.exchange.possession import Possession, Shown
 from gateway.http import fields
+from gateway.http.addresses import Addresses
 from gateway.http.bodies import JSON, read_body, require_media_type
 from gateway.http.boundary import INTERACTION, OUTCOME, RESPONSE_FIELDS, TRACE, route_template
 from gateway.oauth import scopes
 from gateway.oauth.issuing import signed_introspection_claims
 from gateway.oauth.parameters import form
 from gateway.oauth.refusal import OAuthRefusal
-from gateway.ports import AuditLog, Clock, Signer
+from gateway.ports import AuditLog, Signer
 from gateway.tls import peer_certificate
 
 FORM = "application/x-www-form-urlencoded"
@@ -57,17 +58,18 @@ class OAuthFlows:
     issuer: str
     jwks: bytes
     server_metadata: bytes
-    clock: Clock
     body_bytes_max: int
     body_timeout_seconds: float
 
 
 class BackChannel:
-    """The endpoints on one listener. `base_url`: how clients reach it, which DPoP proofs name."""
+    """The endpoints on one listener. `base_url`: how clients reach it, which DPoP proofs name. `addresses`: where
+    clients show no certificate."""
 
-    def __init__(self, flows: OAuthFlows, *, base_url: str) -> None:
+    def __init__(self, flows: OAuthFlows, *, base_url: str, addresses: Addresses | None = None) -> None:
         self._flows = flows
         self._base_url = base_url
+        self._addresses = addresses
 
     def routes(self) -> list[web.RouteDef]:
         return [
@@ -132,6 +134,8 @@ class BackChannel:
         """Who asks, what with which key, and the answer or the refusal in OAuth's own form."""
         caller: Authenticated | None = None
         try:
+            if self._addresses is not None:
+                await self._addresses.admit(request.remote)
             parameters = await self._form(request)
             caller = await self._flows.authentication.authenticate(self._presented(request, parameters))
             request[RESPONSE_FIELDS] = rate_fields(caller.allowances)
@@ -150,6 +154,9 @@ class BackChannel:
             return _trouble(request, trouble)
 
     async def _form(self, request: web.Request) -> dict[str, str]:
+        if "Authorization" in request.headers:
+            # RFC 6749 §2.3: one way to prove oneself in a request, and this is none of ours.
+            raise OAuthRefusal("invalid_request", "No Authorization field is taken here", reason="authorization_field")
         require_media_type(request, FORM)
         body = await read_body(
             request, bytes_max=self._flows.body_bytes_max, timeout_seconds=self._flows.body_timeout_seconds
@@ -160,7 +167,6 @@ class BackChannel:
         return Presented(
             certificate=peer_certificate(request.transport),
             parameters=parameters,
-            address=request.remote or "",
             interaction=request[INTERACTION],
         )
 
@@ -168,7 +174,7 @@ class BackChannel:
         proof = request.headers.get("DPoP")
         if proof is None:
             return None
-        return Shown(proof=proof, method=request.method, url=self._base_url + request.path)
+        return Shown(proof=proof, method=request.method, url=self._base_url + request.rel_url.raw_path)
 
 
 class ResourceMetadata:
@@ -210,7 +216,7 @@ class GrantManagement:
         )
         admitted = await self.admission.admit(arrival, Role.BANK, Role.SOURCE)
         request[RESPONSE_FIELDS] = rate_fields(admitted.allowances)
-        url = self.public_url + request.path
+        url = self.public_url + request.rel_url.raw_path
         return await self.admission.authorise(
             admitted, fields.credentials(request.headers, method=request.method, url=url), scope
         )

@@ -11,7 +11,7 @@ from aiohttp import web
 
 from gateway.authorization.owners import PAGE_ITEMS
 from gateway.core.model import Consent
-from gateway.errors import NotFound, SchemaInvalid, StateConflict
+from gateway.errors import AuthenticationTooOld, NotFound, SchemaInvalid, StateConflict
 from gateway.http import fields
 from gateway.http.boundary import INTERACTION
 from gateway.http.browser import dress, page, see_other
@@ -98,6 +98,8 @@ class OwnerPages:
 
     async def auth_code_form(self, request: web.Request) -> web.Response:
         session = await self.visits.signed_in(request)
+        if not self.visits.owners.recently_signed_in(session):  # a code is an approval too
+            return await self.visits.to_login(request, AUTH_CODE, fresh=True)
         return page(self._auth_code_form(request, session, not_chosen=False))
 
     async def new_auth_code(self, request: web.Request) -> web.Response:
@@ -107,6 +109,8 @@ class OwnerPages:
             made = await self.visits.owners.new_auth_code(
                 session, source_id, document_type, interaction=request[INTERACTION]
             )
+        except AuthenticationTooOld:
+            return page(self.visits.pages.sign_in(self.visits.frame(request, None), href=AUTH_CODE))
         except SchemaInvalid:
             return page(self._auth_code_form(request, session, not_chosen=True), status=400)
         view = AuthCodeView(

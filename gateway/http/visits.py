@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from gateway.authorization.owners import Owners
-from gateway.core.model import Consent, Rate
-from gateway.core.quota import Tier
-from gateway.errors import GatewayError, RateLimited
+from gateway.core.model import Consent
+from gateway.errors import GatewayError
+from gateway.http.addresses import Addresses
 from gateway.http.bodies import read_body, require_media_type
 from gateway.http.boundary import INTERACTION, OUTCOME
 from gateway.http.browser import STATUS, from_own_page, page, problem_of, see_other
@@ -26,7 +26,7 @@ from gateway.oauth.refusal import OAuthRefusal
 from gateway.pages.languages import Language, negotiate
 from gateway.pages.pages import Pages
 from gateway.pages.views import ConsentView, Frame, Problem
-from gateway.ports import Clock, RateLimits
+from gateway.ports import Clock
 
 Handler = Callable[[web.Request], Awaitable[web.Response]]
 
@@ -47,8 +47,8 @@ class Visits:
     owners: Owners
     pages: Pages
     cookies: Cookies
-    limits: RateLimits
-    address_rate: Rate
+    addresses: Addresses
+    strict_transport: bool  # browsers are told to come by TLS alone
     clock: Clock
     body_bytes_max: int
     body_timeout_seconds: float
@@ -58,7 +58,7 @@ class Visits:
 
         async def answer(request: web.Request) -> web.Response:
             try:
-                await self._within_rate(request)
+                await self.addresses.admit(request.remote)
                 response = await handler(request)
             except NotSignedIn:
                 to = request.path if returns_to(request.path) else CONSENTS
@@ -69,8 +69,7 @@ class Visits:
                 response = self.problem(request, Problem.BAD_REQUEST)
             except GatewayError as error:
                 response = self.problem(request, problem_of(error), error=error)
-            if request.url.host != "localhost":
-                # RFC 6797 §8.2 knows no ports: in a sandbox, a browser would refuse every plain address of the machine.
+            if self.strict_transport:
                 response.headers["Strict-Transport-Security"] = "max-age=31536000"
             chosen = request.query.get("lang")
             if chosen is not None:
@@ -107,12 +106,6 @@ class Visits:
         if not from_own_page(request) or not self.owners.form_fits(session, given.get("csrf")):
             raise FormStale
         return session, given
-
-    async def _within_rate(self, request: web.Request) -> None:
-        tier = Tier(policy="address", key=f"address {request.remote or ''}", rate=self.address_rate)
-        (allowance,) = await self.limits.take([tier])
-        if not allowance.allowed:
-            raise RateLimited(retry_after_seconds=int(allowance.retry_after_seconds) + 1, private=tier.policy)
 
     def language(self, request: web.Request, ui_locales: tuple[str, ...] = ()) -> Language:
         return negotiate(

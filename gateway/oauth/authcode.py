@@ -24,5 +24,6 @@ def code_of(entropy: bytes) -> str:
 
 
 def as_code(text: str) -> str | None:
-    """The code that this text is, with or without its grouping, else None."""
-    return text.replace(" ", "").replace("-", "") if _CODE.fullmatch(text) is not None else None
+    """The code that this text may be, with or without its grouping, in any case; None for what is none."""
+    folded = text.upper() if text.isascii() else text  # elsewhere case folding makes two characters of one
+    return folded.replace(" ", "").replace("-", "") if _CODE.fullmatch(folded) is not None else None

@@ -121,6 +121,17 @@ async def test_prompt_login_wants_a_sign_in_from_the_beginning(server: Server) -
     assert await server.interactions.view(handle, None) == SignIn(fresh=True, acr_values=(), ui_locales=())
 
 
+async def test_a_sign_in_of_before_the_request_is_held_against_the_time_of_the_decision(server: Server) -> None:
+    handle = await server.pushed(await server.consent(), max_age="60")
+    session = server.session(auth_time=NOW - 50)
+    assert isinstance(await server.interactions.view(handle, session), Decide)
+    server.clock.advance(20)
+    assert isinstance(await server.interactions.view(handle, session), SignIn)
+    # The page was shown when it was recent enough: some time to read is given.
+    left = await server.interactions.decide(handle, session, approve=True, interaction=INTERACTION)
+    assert "code" in answer_of(left)
+
+
 async def test_nobody_signs_in_twice_for_having_read_slowly(server: Server) -> None:
     handle = await server.pushed(await server.consent(), max_age="10", prompt="login")
     session = server.session()

@@ -9,9 +9,18 @@ from typing import Any
 import pytest
 
 from gateway.authorization.handles import kept
+from gateway.authorization.interactions import READING_SECONDS
 from gateway.authorization.owners import PAGE_ITEMS, RECEIPT_TYPE, NewCode, Source
 from gateway.core.model import ConsentStatus, Role
-from gateway.errors import AuditUnavailable, NotFound, RateLimited, SchemaInvalid, StateConflict, UpstreamUnavailable
+from gateway.errors import (
+    AuditUnavailable,
+    AuthenticationTooOld,
+    NotFound,
+    RateLimited,
+    SchemaInvalid,
+    StateConflict,
+    UpstreamUnavailable,
+)
 from gateway.exchange.consents import auth_code_hash
 from gateway.oauth.authcode import as_code
 from gateway.oauth.grant import AuthCode, OwnerSession
@@ -102,10 +111,25 @@ async def test_a_provider_that_is_away_is_no_refusal(server: Server) -> None:
         await server.owners.begin_sign_in(fresh=False, acr_values=(), locale="en")
 
 
-async def test_the_request_says_how_to_sign_in_and_else_the_settings(server: Server) -> None:
-    await server.owners.begin_sign_in(fresh=True, acr_values=("loa3",), locale="zh-Hant")
-    await server.owners.begin_sign_in(fresh=False, acr_values=(), locale="en")
-    assert server.login.asked == [(True, ("loa3",), "zh-Hant"), (False, ("loa1",), "en")]
+async def test_a_request_asks_for_no_weaker_sign_in_than_the_operator_does(server: Server) -> None:
+    for acr_values in (("loa1", "loa0"), ("loa0",), ()):
+        await server.owners.begin_sign_in(fresh=True, acr_values=acr_values, locale="zh-Hant")
+    assert server.login.asked == [(True, ("loa1",), "zh-Hant")] * 3
+
+
+async def test_an_auth_code_needs_a_recent_sign_in(server: Server) -> None:
+    """It is an approval as the page's is."""
+    session = await session_of(server, await signed_in(server))
+    source = server.owners.sources()[0]
+    assert server.owners.recently_signed_in(session)
+    server.clock.advance(OWNER_LIVES.fresh + 1)
+    assert not server.owners.recently_signed_in(session)
+    assert server.owners.recently_signed_in(session, reading=True)
+    server.clock.advance(READING_SECONDS)
+    with pytest.raises(AuthenticationTooOld):
+        await server.owners.new_auth_code(
+            session, source.participant_id, source.document_types[0], interaction=INTERACTION
+        )
 
 
 async def test_a_long_name_is_cut(server: Server) -> None:

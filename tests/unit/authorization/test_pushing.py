@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 
 from gateway.authorization.handles import REQUEST_URI, kept
-from gateway.authorization.pushing import Pushed
+from gateway.authorization.pushing import Pushed, Pushing
 from gateway.core.model import Consent, ConsentStatus
 from gateway.errors import UpstreamUnavailable
 from gateway.oauth.refusal import OAuthRefusal
 from tests.authorization_parts import OTHER_OWNER
 from tests.fakes_authorization import LIVES, RESOURCE, Server, refused, subject_of
 from tests.fakes_flows import OTHER_BANK
-from tests.oauth_clients import CLIENT, details, parameters, request_object
+from tests.oauth_clients import CLIENT, ISSUER, details, parameters, request_object
 from tests.samples import NOW
 
 
@@ -173,3 +173,19 @@ async def test_a_push_changes_nothing_of_the_consent(server: Server) -> None:
     await push(server, form(consent))
     assert await server.status(consent) is ConsentStatus.SUBMITTED
     assert await server.entries() == []
+
+
+async def test_a_weaker_sign_in_than_the_operator_demands_cannot_be_asked_for(server: Server) -> None:
+    server.pushing = Pushing(
+        issuer=ISSUER,
+        resource=RESOURCE,
+        store=server.world.store,
+        state=server.state,
+        life_seconds=LIVES.request,
+        acr_values=("loa3",),
+    )
+    consent = await server.consent()
+    weaker = await refused(server.pushed(consent, acr_values="loa1 loa2"))
+    assert (weaker.code, weaker.reason) == ("invalid_request", "acr_values")
+    assert await server.pushed(consent, acr_values="loa1 loa3")
+    assert await server.pushed(consent)

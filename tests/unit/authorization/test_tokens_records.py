@@ -80,21 +80,26 @@ async def test_without_a_log_no_token_is_given_and_no_code_used_up(server: Serve
     assert await server.redeem(code)
 
 
-@pytest.mark.parametrize("kind", ["code", "refresh", "machine", "auth_code"])
+@pytest.mark.parametrize("kind", ["refresh", "machine", "auth_code"])
 async def test_a_log_that_refuses_the_record_gives_no_token(server: Server, kind: str) -> None:
-    consent = await server.consent()
-    code = await server.code(consent)
     refresh = (await server.redeem(await server.code(await server.consent())))["refresh_token"]
     approved = await by_auth_code(server)
     server.audit.refuses = 1
     attempts = {
-        "code": lambda: server.redeem(code),
         "refresh": lambda: server.refresh(refresh),
         "machine": lambda: server.machine("cdi:consents"),
         "auth_code": lambda: token_for(server, approved.consent_id),
     }
     with pytest.raises(AuditUnavailable):
         await attempts[kind]()
+
+
+async def test_a_log_that_refuses_for_a_moment_costs_nobody_their_code(server: Server) -> None:
+    """The record was committed with the code, and the worker brings it into the log."""
+    code = await server.code(await server.consent())
+    server.audit.refuses = 1
+    assert (await server.redeem(code))["access_token"]
+    assert "token.issued" in [entry["type"] for entry in await server.entries()]
 
 
 async def test_a_crash_behind_the_redemption_loses_no_record_and_gives_no_second_token(server: Server) -> None:
