@@ -87,12 +87,13 @@ async def test_every_page_is_dressed_signed_in_or_not(fapi: Fapi, owner: Visitor
         check_dressed(await owner.post(path, {}))
 
 
-async def test_browsers_are_pinned_to_tls_but_not_those_of_a_sandbox(stage: Stage) -> None:
-    """FAPI 2.0 §5.2.3 (1). RFC 6797 §8.2 knows no ports: `localhost` would be pinned for everything that runs on it."""
-    for host, pinned in (("consent.bank.example", True), ("localhost", False)):
-        async with stage.connection(stage.context(None), stage.world.ports.consent) as client:
-            answer = await client.ask(request("GET", "/signed-out", host=host))
-        assert (answer.status, "strict-transport-security" in answer.headers) == (200, pinned)
+@pytest.mark.parametrize("host", ["localhost", "consent.bank.example", "a:99999", "localhost:x", "a[b]"])
+async def test_a_sandboxs_browsers_are_not_pinned_whatever_host_they_name(host: str, stage: Stage) -> None:
+    """RFC 6797 §8.2 knows no ports: `localhost` would be pinned for everything that runs on it."""
+    async with stage.connection(stage.context(None), stage.world.ports.consent) as client:
+        answer = await client.ask(request("GET", "/signed-out", host=host))
+    assert answer.status < 500
+    assert "strict-transport-security" not in answer.headers
 
 
 @pytest.mark.parametrize("path", ["/oauth/authorize", "/consents", "/oauth/token", "/oauth/par", "/oauth/jwks"])

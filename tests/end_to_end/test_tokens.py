@@ -324,3 +324,37 @@ async def test_a_token_is_refused_on_a_kept_connection_as_soon_as_its_time_is_ov
             await asyncio.sleep(0.02)
             answer = await client.ask(request("GET", TARGET, bearer(token)))
         check_problem(answer, "TOKEN_INVALID")
+
+
+async def test_a_token_that_is_revoked_while_the_body_comes_opens_nothing(stage: Stage) -> None:
+    consent, token = await stage.approved(max_uses=5)
+    body = orjson.dumps(
+        {
+            "consentId": consent["consentId"],
+            "dataScope": {"scopeType": "DataScopeTypeUDR", "documentType": consent["scope"]["documentType"]},
+            "purpose": consent["purpose"],
+            "document": {"issuerId": consent["dataProviderId"], "digests": stage.sample["digests"]},
+        }
+    )
+    fields = (bearer(token), "Content-Type: application/json", f"Idempotency-Key: {uuid.uuid4()}")
+    whole = request("POST", "/cdi/v1/data-requests", *fields, body=body)
+    async with stage.connection() as client:
+        client.send(whole[:-1])
+        # Another request of the same bank is answered, so the first one's header has been judged.
+        assert (await read(stage, await stage.machine_token())).status == 200
+        given_back = await stage.bank_a.oauth.post("revoke", {"token": token})
+        assert given_back.status == 200
+        client.send(whole[-1:])
+        check_problem(await client.reply(), "TOKEN_INVALID")
+
+
+async def test_who_waits_gets_nothing_on_a_token_that_is_revoked_meanwhile(stage: Stage) -> None:
+    token = await stage.machine_token()
+    newest = (await stage.bank_a.call("GET", "/cdi/v1/notices?limit=1000", token=token)).json["next"]
+    while (page := (await stage.bank_a.call("GET", f"/cdi/v1/notices?after={newest}&limit=1000", token=token)).json)[
+        "notices"
+    ]:
+        newest = page["next"]
+    waiting = asyncio.ensure_future(stage.bank_a.call("GET", f"/cdi/v1/notices?after={newest}&wait=2", token=token))
+    assert (await stage.bank_a.oauth.post("revoke", {"token": token})).status == 200
+    check_problem(await waiting, "TOKEN_INVALID")
