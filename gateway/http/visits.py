@@ -125,7 +125,7 @@ class Visits:
         """`again`: the page can be asked for again, in another language."""
         return Frame(
             language=self.language(request, ui_locales),
-            path=request.path_qs if again and request.method == "GET" else None,
+            path=request.path_qs if again and request.method in {"GET", "HEAD"} else None,
             owner_name=session.name if session is not None else None,
             csrf=self.owners.form_token(session) if session is not None else None,
         )
