@@ -87,7 +87,6 @@ def every(shown: Pages, language: Language) -> Iterator[tuple[str, str]]:
     yield "ask-once", shown.ask(mine, view(of={"max_uses": 1, "scope": dated}), form)
     yield "already", shown.already(mine, view(), form)
     rejected = {"status": ConsentStatus.REJECTED, "reject_code": "ConsentRejectReasonInvalidScope"}
-    yield "ended", shown.ended(mine, view(of=rejected))
     each = [view(of={"status": status}) for status in ConsentStatus]
     yield "consents", shown.consents(mine, each, next_href="/consents?after=7", newest_href="/consents")
     yield "consents-none", shown.consents(mine, [])
@@ -100,8 +99,6 @@ def every(shown: Pages, language: Language) -> Iterator[tuple[str, str]]:
     yield "auth-code-form-none", shown.auth_code_form(mine, [], action="/auth-code")
     yield "auth-code", shown.auth_code(frame(language, path=None), CODE)
     yield "sign-in", shown.sign_in(stranger(language), href="/login/start")
-    asking = submitted.consumer_name
-    yield "sign-in-for", shown.sign_in(stranger(language), href="/login/start", consumer_name=asking)
     yield "signed-out", shown.signed_out(stranger(language), href="/login")
     for problem in Problem:
         yield f"problem-{problem.value}", shown.problem(mine, problem, href="/consents", reference="an-interaction-id")

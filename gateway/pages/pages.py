@@ -65,7 +65,7 @@ class Pages:
     def ask(self, frame: Frame, consent: ConsentView, form: DecisionForm) -> str:
         """Who asks, for which document, from which source, why, until when, how often; approve or refuse.
 
-        The form sends `decision` (`Decision`), `csrf` and the form's own fields.
+        The form sends `decision` (`Decision`) and `csrf`.
         """
         title = ("ask_title", {"consumer": consent.consumer_name})
         return self._decision(frame, consent, form, title=title, already=False)
@@ -73,10 +73,6 @@ class Pages:
     def already(self, frame: Frame, consent: ConsentView, form: DecisionForm) -> str:
         """The consent was approved before: go on, or not now. The same form as `ask`."""
         return self._decision(frame, consent, form, title=("already_title", {}), already=True)
-
-    def ended(self, frame: Frame, consent: ConsentView) -> str:
-        """The consent of this request is in a final status: there is nothing to decide."""
-        return self._page("ended", frame, ("ended_title", {}), consent=consent)
 
     def consents(
         self,
@@ -113,7 +109,6 @@ class Pages:
         sources: Sequence[SourceView],
         *,
         action: str,
-        chosen: str | None = None,
         not_chosen: bool = False,
     ) -> str:
         """The choice of a source and a document: sends `choice` (`SourceView.choice`) and `csrf`.
@@ -129,7 +124,6 @@ class Pages:
             mistaken=not_chosen,
             sources=sources,
             action=action,
-            chosen=chosen,
             not_chosen=not_chosen,
         )
 
@@ -137,9 +131,9 @@ class Pages:
         """The code, once: in the element with the id `auth-code`."""
         return self._page("auth_code", frame, ("auth_code_title", {}), code=code, half=(len(code.code) + 1) // 2)
 
-    def sign_in(self, frame: Frame, *, href: str, consumer_name: str | None = None) -> str:
-        """For who is not signed in. `href` begins the login; `consumer_name`: who sent the owner here."""
-        return self._page("sign_in", frame, ("sign_in_title", {}), href=href, consumer_name=consumer_name)
+    def sign_in(self, frame: Frame, *, href: str) -> str:
+        """For who is not signed in. `href` begins the login."""
+        return self._page("sign_in", frame, ("sign_in_title", {}), href=href)
 
     def signed_out(self, frame: Frame, *, href: str) -> str:
         """`href` begins a new login."""

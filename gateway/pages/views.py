@@ -64,10 +64,9 @@ class Frame:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecisionForm:
-    """`fields`: hidden, beside `csrf` and `decision`. `decide_by`: Unix seconds; the request is gone after that."""
+    """`decide_by`: Unix seconds; the request is gone after that."""
 
     action: str
-    fields: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     decide_by: float | None = None
 
 

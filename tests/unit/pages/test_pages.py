@@ -19,7 +19,7 @@ EVERY = [
     for language in Language
     for name, html in owner_pages.every(SHOWN, language)
 ]
-FORM = DecisionForm(action="/decide", fields=(("handle", 'a"b'),), decide_by=owner_pages.NOW + 300)
+FORM = DecisionForm(action="/decide", decide_by=owner_pages.NOW + 300)
 HOSTILE = "<script>alert(1)</script>\"' onmouseover=x {{ 7*7 }} \u202eקנב 惡意"
 
 
@@ -103,7 +103,6 @@ def test_approving_and_refusing_are_two_buttons_of_one_form() -> None:
         form, *fields = Reader(page(owner_pages.frame(), owner_pages.view(), FORM)).forms[-1]
         assert form["action"] == "/decide"
         assert [field["value"] for field in fields if field.get("name") == "decision"] == ["approve", "refuse"]
-        assert [field["value"] for field in fields if field.get("name") == "handle"] == ['a"b']
 
 
 def test_a_decision_has_no_links_that_lead_away_but_the_language() -> None:
@@ -130,12 +129,12 @@ def test_a_hostile_name_stays_text(language: Language) -> None:
     for html in (
         hostile.ask(frame, consent, FORM),
         hostile.already(frame, consent, FORM),
-        hostile.ended(frame, dataclasses.replace(consent, reject_code=HOSTILE)),
+        hostile.consent(frame, dataclasses.replace(consent, reject_code=HOSTILE)),
         hostile.consents(frame, [consent], next_href='/"><script>'),
         hostile.consent(frame, consent, revoked=True),
-        hostile.auth_code_form(frame, sources, action='"><script>', chosen=HOSTILE, not_chosen=True),
+        hostile.auth_code_form(frame, sources, action='"><script>', not_chosen=True),
         hostile.auth_code(frame, code),
-        hostile.sign_in(frame, href='"><script>', consumer_name=HOSTILE),
+        hostile.sign_in(frame, href='"><script>'),
         hostile.problem(frame, Problem.NOT_FOUND, reference=HOSTILE),
     ):
         page = Reader(html)
@@ -179,12 +178,6 @@ def test_a_wrong_choice_is_said_at_the_top_at_the_field_and_in_the_title() -> No
     assert "#choice" in [a["href"] for a in page.named("a")]
     assert page.named("select")[0]["aria-invalid"] == "true"
     assert "choice-mistake" in page.named("select")[0]["aria-describedby"]
-
-
-def test_a_choice_that_was_made_is_kept() -> None:
-    chosen = owner_pages.SOURCES[0].choice("PERSONAL_CREDIT_REPORT")
-    page = Reader(SHOWN.auth_code_form(owner_pages.frame(), owner_pages.SOURCES, action="/auth-code", chosen=chosen))
-    assert [option["value"] for option in page.named("option") if "selected" in option] == [chosen]
 
 
 def test_a_code_is_shown_whole_and_for_the_ear() -> None:
