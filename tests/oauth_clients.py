@@ -12,7 +12,6 @@ import orjson
 import pytest
 from joserfc.jwk import Key
 
-from gateway.core.model import Role
 from gateway.oauth.client import Authentication, Client
 from gateway.oauth.dpop import Nonces
 from gateway.oauth.keys import parse_keys
@@ -78,8 +77,6 @@ def client(**changes: Any) -> Client:
     values: dict[str, Any] = {
         "client_id": CLIENT,
         "participant_id": BANK,
-        "name": "Bank A",
-        "role": Role.BANK,
         "authentication": Authentication.PRIVATE_KEY_JWT,
         "keys": KEYS,
         "redirect_uris": (REDIRECT_URI, "https://bank-a.example/other?kept=1"),

@@ -83,8 +83,6 @@ def _clients(participants: Participants) -> Iterator[Client]:
             yield Client(
                 client_id=client.id,
                 participant_id=participant.id,
-                name=participant.name,
-                role=participant.role,
                 authentication=client.authentication,
                 subject=client.subject,
                 certificates=frozenset(one.fingerprint(SHA256()).hex() for one in certificates),

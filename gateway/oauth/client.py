@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from gateway.core.model import Role
 from gateway.oauth.keys import KeySet
 
 
@@ -24,8 +23,6 @@ class Client:
 
     client_id: str
     participant_id: str
-    name: str  # the participant's, as people read it
-    role: Role
     authentication: Authentication
     subject: str | None = None  # RFC 4514, of `tls_client_auth`
     certificates: frozenset[str] = frozenset()  # hex SHA-256, of `self_signed_tls_client_auth`
@@ -41,9 +38,6 @@ class Clients:
 
     def __init__(self, clients: Iterable[Client] = ()) -> None:
         self._by_id = {client.client_id: client for client in clients}
-
-    def __iter__(self) -> Iterator[Client]:
-        return iter(self._by_id.values())
 
     def by_id(self, client_id: str) -> Client | None:
         return self._by_id.get(client_id)

@@ -13,7 +13,6 @@ import schemas
 from adapters.clock import SystemClock
 from adapters.sandbox.cast import CREDIT_SOURCE, PLATFORM_ID
 from gateway.app.identities import published_codes, self_signed, view
-from gateway.core.model import Role
 from gateway.oauth.client import Authentication
 from gateway.profiles.validation import Validators
 from gateway.tls import TlsMaterialError, parse_certificate
@@ -90,7 +89,7 @@ def test_clients_are_known_with_what_they_may(place: Place) -> None:
     clients = view(*place.loaded(), VALIDATORS).clients
     bank = clients.by_id("bank-a-loans")
     assert bank is not None
-    assert (bank.participant_id, bank.role, bank.authentication) == ("BANKA01DC", Role.BANK, Authentication.TLS)
+    assert (bank.participant_id, bank.authentication) == ("BANKA01DC", Authentication.TLS)
     assert bank.subject == place.credentials.clients["bank-a"].certificate.subject.rfc4514_string()
     assert (bank.keys, bank.certificates, bank.dpop) == (None, frozenset(), False)
     assert "cdi:data-requests" in bank.scopes
