@@ -39,7 +39,6 @@ class Proof:
 
     jkt: str
     token_id: str
-    issued_at: int
     expires_at: float
 
 
@@ -101,7 +100,6 @@ def check_proof(
     return Proof(
         jkt=jwk_thumbprint(jws.header["jwk"]),
         token_id=token_id,
-        issued_at=issued_at,
         expires_at=issued_at + AGE_SECONDS_MAX + SKEW_SECONDS,
     )
 
