@@ -43,8 +43,3 @@ class Tokens:
     async def run(self) -> None:
         """Keep all issuers' keys fresh until cancelled. Owned by the application's task group."""
         await self._jwts.run()
-
-    async def aclose(self) -> None:
-        """Close the connections of the introspection."""
-        for issuer in self._introspection:
-            await issuer.aclose()
