@@ -3,17 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 from aiohttp.test_utils import TestServer
 from playwright.async_api import Browser, async_playwright
 
+import schemas
+from adapters.sandbox.bank import Bank
+from adapters.sandbox.world import World
 from tests.browser.site import Site
 from tests.node import packages
 
 # An empty profile is Playwright's own doing; a sandbox of its own needs rights that a container does not give.
 ARGUMENTS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking")
+
+
+@asynccontextmanager
+async def launched(executable: Path) -> AsyncIterator[Browser]:
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=executable, args=ARGUMENTS)
+        yield browser
+        await browser.close()
 
 
 @pytest.fixture
@@ -26,14 +39,33 @@ async def site() -> AsyncIterator[Site]:
 
 @pytest.fixture
 async def chromium(require_tool: Callable[..., Path]) -> AsyncIterator[Browser]:
-    found = require_tool("chromium")
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=found, args=ARGUMENTS)
+    async with launched(require_tool("chromium")) as browser:
         yield browser
-        await browser.close()
 
 
 @pytest.fixture(scope="session")
 def axe(require_tool: Callable[..., Path]) -> str:
     """The source of axe-core, which finds what keeps people out."""
     return (require_tool("npm packages", packages()) / "axe-core" / "axe.min.js").read_text("utf-8")
+
+
+# --- one browser and one sandbox for all tests that leave them as they were; they share an event loop ----------------
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def shared_chromium(require_tool: Callable[..., Path]) -> AsyncIterator[Browser]:
+    async with launched(require_tool("chromium")) as browser:
+        yield browser
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
+    folder = tmp_path_factory.mktemp("world")
+    async with World(folder, schemas=schemas.load(), port_base=0, issue_samples=False) as running:
+        yield running
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def bank(world: World) -> AsyncIterator[Bank]:
+    async with Bank(world.folder, world.description, "bank-a") as bank:
+        yield bank
