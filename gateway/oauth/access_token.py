@@ -15,6 +15,7 @@ from typing import Any
 
 from gateway.core.consent import Grant
 from gateway.errors import TokenInvalid
+from gateway.oauth.claims import numeric_date
 
 CONSENT_DETAIL_TYPE = "cdi_consent"
 DETAILS_MAX = 16
@@ -22,7 +23,6 @@ SCOPE_CHARACTERS_MAX = 1_024
 
 # RFC 9068 §4: the media type with and without its "application/" prefix; RFC 7515 §4.1.9 compares case-insensitively.
 _TYPES = frozenset({"at+jwt", "application/at+jwt"})
-_TIME_MAX = 1 << 40  # far beyond any honest date, far below where arithmetic costs anything
 _NAME = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,253}[\x21-\x7e])?")  # RFC 6749 A.1 VSCHAR, bounded
 _SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+(?: [\x21\x23-\x5b\x5d-\x7e]+)*")  # RFC 6749 §3.3
 # 32 bytes in base64url without padding: the last of 43 characters has two unused bits, which are zero (RFC 4648 §3.5).
@@ -171,10 +171,10 @@ def _times(claims: Mapping[str, Any], *, now: float, skew_seconds: int, lifetime
 
 
 def _time(value: Any, fault: Fault) -> int:
-    # RFC 7519 §2 allows fractions; RFC 9068 issuers send whole seconds, and a bool is an int to Python.
-    if type(value) is not int or not 0 <= value <= _TIME_MAX:
+    date = numeric_date(value)
+    if date is None:
         raise refused(fault)
-    return value
+    return date
 
 
 def _name(claims: Mapping[str, Any], claim: str, fault: Fault) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
+from gateway.oauth.claims import numeric_date
 from gateway.oauth.client import Client
 from gateway.oauth.jws import JwsInvalid, algorithm_and_key_id, parse_jws, verified
 from gateway.oauth.refusal import OAuthRefusal
@@ -13,7 +14,6 @@ CHARACTERS_MAX = 8_192
 LIFETIME_SECONDS_MAX = 300
 SKEW_SECONDS = 10  # FAPI 2.0 §5.3.2.1 (13): up to 10 s in the future is accepted, more than 60 s refused
 TOKEN_ID_CHARACTERS_MAX = 256
-_TIME_MAX = 1 << 40
 # RFC 8725 §3.11: what the client signed to be something else (a request object, a DPoP proof) proves nothing here.
 _TYPES = frozenset({"jwt", "client-authentication+jwt"})
 
@@ -64,8 +64,8 @@ def check_assertion(assertion: str, client: Client, *, issuer: str, now: float) 
 
 
 def _time(claims: dict[str, Any], name: str) -> int:
-    value = claims.get(name)
-    if type(value) is not int or not 0 <= value <= _TIME_MAX:  # a bool is an int to Python
+    value = numeric_date(claims.get(name))
+    if value is None:
         _refuse("time")
     return value
 

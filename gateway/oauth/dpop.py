@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
 from gateway.core.canonical import canonical
+from gateway.oauth.claims import numeric_date
 from gateway.oauth.jws import JwsInvalid, algorithm_and_key_id, parse_jws
 from gateway.oauth.keys import VerificationKey, public_key
 from gateway.oauth.refusal import OAuthRefusal
@@ -26,7 +27,6 @@ URL_CHARACTERS_MAX = 2_048
 
 _URL = re.compile(r"[\x21-\x7e]+")
 _NONCE = re.compile(r"[A-Za-z0-9_-]{43}")
-_TIME_MAX = 1 << 40
 _TYPES = frozenset({"dpop+jwt"})
 _PORTS = {"https": 443, "http": 80}
 _UNRESERVED = re.compile(r"%([0-9A-Fa-f]{2})")
@@ -82,10 +82,8 @@ def check_proof(
     shown = _normalised(claims.get("htu"))
     if shown is None or shown != _normalised(url):
         _refuse("url")
-    issued_at = claims.get("iat")
-    if type(issued_at) is not int or not 0 <= issued_at <= _TIME_MAX:
-        _refuse("issued_at")
-    if not now - AGE_SECONDS_MAX <= issued_at <= now + SKEW_SECONDS:
+    issued_at = numeric_date(claims.get("iat"))
+    if issued_at is None or not now - AGE_SECONDS_MAX <= issued_at <= now + SKEW_SECONDS:
         _refuse("issued_at")
     _check_other_times(claims, now)
     token_id = claims.get("jti")
@@ -119,10 +117,14 @@ def _key(jwk: Any, algorithm: str) -> VerificationKey:
 
 def _check_other_times(claims: Mapping[str, Any], now: float) -> None:
     """Not of a proof (§4.2); where a client says them all the same, they are held (RFC 7519 §4.1.4, §4.1.5)."""
-    if "exp" in claims and (type(claims["exp"]) is not int or claims["exp"] <= now):
-        _refuse("expiry")
-    if "nbf" in claims and (type(claims["nbf"]) is not int or claims["nbf"] > now + SKEW_SECONDS):
-        _refuse("not_before")
+    if "exp" in claims:
+        expires_at = numeric_date(claims["exp"])
+        if expires_at is None or expires_at <= now:
+            _refuse("expiry")
+    if "nbf" in claims:
+        not_before = numeric_date(claims["nbf"])
+        if not_before is None or not_before > now + SKEW_SECONDS:
+            _refuse("not_before")
 
 
 def _check_token(ath: Any, access_token: str | None) -> None:

@@ -7,6 +7,7 @@ from typing import Any, NoReturn
 
 import orjson
 
+from gateway.oauth.claims import numeric_date
 from gateway.oauth.client import Client
 from gateway.oauth.jws import JwsInvalid, algorithm_and_key_id, parse_jws, verified
 from gateway.oauth.parameters import form
@@ -17,7 +18,6 @@ LIFETIME_SECONDS_MAX = 3_600
 SKEW_SECONDS = 10
 
 _TYPES = frozenset({"oauth-authz-req+jwt", "jwt"})
-_TIME_MAX = 1 << 40
 _CLAIMS = frozenset({"iss", "aud", "exp", "nbf", "iat", "jti", "sub"})
 # What stands beside a request object at the pushed endpoint: the client's proof of itself, and nothing of the request.
 _OUTER = frozenset({"request", "client_id", "client_assertion", "client_assertion_type"})
@@ -64,8 +64,8 @@ def _check_times(claims: Mapping[str, Any], now: float) -> None:
 
 
 def _time(claims: Mapping[str, Any], name: str) -> int:
-    value = claims.get(name)
-    if type(value) is not int or not 0 <= value <= _TIME_MAX:
+    value = numeric_date(claims.get(name))
+    if value is None:
         _refuse("time")
     return value
 
