@@ -20,6 +20,7 @@ from joserfc.util import urlsafe_b64decode
 
 from gateway.core.ijson import parse
 from gateway.errors import SchemaInvalid
+from gateway.oauth.jws import REFUSED_MEMBERS
 from gateway.oauth.keys import KEY_ID_CHARACTERS_MAX
 from gateway.ports.authorization import LoginRefused, SignedIn
 
@@ -29,8 +30,6 @@ NAME_CHARACTERS_MAX = 200
 ACR_CHARACTERS_MAX = 200
 SKEW_SECONDS = 10
 
-# OpenID Connect Core §2: an ID token should not bring its own key; RFC 7515 §4.1.11 `crit`, RFC 7797 `b64`.
-_REFUSED_MEMBERS = frozenset({"jku", "jwk", "x5u", "x5c", "crit", "b64", "enc", "zip"})
 _TYPES = frozenset({"jwt", "application/jwt"})  # an access token (RFC 9068), a logout token or a JARM answer is none
 
 
@@ -56,7 +55,8 @@ def header_of(token: str, algorithms: Collection[str]) -> tuple[str, str | None]
         header = parse(urlsafe_b64decode(segments[0].encode()))
     except (SchemaInvalid, ValueError) as error:
         raise LoginRefused("id_token_malformed") from error
-    if not isinstance(header, dict) or not _REFUSED_MEMBERS.isdisjoint(header):
+    # OpenID Connect Core §2 as well: an ID token should not bring its own key.
+    if not isinstance(header, dict) or not REFUSED_MEMBERS.isdisjoint(header):
         raise LoginRefused("id_token_header")
     algorithm, key_id, kind = header.get("alg"), header.get("kid"), header.get("typ", "JWT")
     # RFC 8725 §3.1: from the list, before any key is looked at.

@@ -18,8 +18,8 @@ from gateway.oauth.keys import KEY_ID_CHARACTERS_MAX, KeySet, VerificationKey
 
 ALGORITHMS = frozenset({"PS256", "ES256", "EdDSA"})  # FAPI 2.0 §5.4.1
 
-# RFC 7515 §4.1, RFC 7797: members by which a token would bring its own key, or change what is signed.
-_REFUSED_MEMBERS = frozenset({"jku", "jwk", "x5u", "x5c", "crit", "b64", "enc", "zip"})
+REFUSED_MEMBERS = frozenset({"jku", "jwk", "x5u", "x5c", "crit", "b64", "enc", "zip"})
+"""Of a header (RFC 7515 §4.1, RFC 7797): by them a token would bring its own key, or change what is signed."""
 
 
 class JwsInvalid(Exception):
@@ -68,7 +68,7 @@ def algorithm_and_key_id(
 
     Raises JwsInvalid: "header", "algorithm", "type".
     """
-    refused = _REFUSED_MEMBERS - {"jwk"} if may_bring_key else _REFUSED_MEMBERS
+    refused = REFUSED_MEMBERS - {"jwk"} if may_bring_key else REFUSED_MEMBERS
     if not refused.isdisjoint(jws.header):
         raise JwsInvalid("header")
     algorithm, key_id = jws.header.get("alg"), jws.header.get("kid")
