@@ -1,21 +1,19 @@
-"""`cdi-gateway consent`: what an operator does with a consent on somebody's behalf, each act on record."""
+"""`cdi-gateway consent`: an operator looks at a consent, or ends it on somebody's behalf.
+
+Ending one is on record with the operator's name. Looking at one is no act, and leaves no record.
+"""
 
 from __future__ import annotations
 
-import asyncio
 import uuid
-from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 import schemas
-from adapters.keys.file import KeyFileRefused
-from adapters.sql.audit import AuditLogDamaged
-from adapters.sql.migrations import DatabaseUnusable, SchemaOutdated
 from gateway.app.consent_desk import ConsentDesk, open_consent_desk
+from gateway.cli.audit.desk import AsJson, Config, opened
 from gateway.cli.terminal import DONE, NEGATIVE, Refused, say, say_json
 from gateway.core.model import Consent
 from gateway.errors import StateConflict
@@ -26,8 +24,6 @@ app = typer.Typer(
     help="Consents, for the operator: look at one, and end one on somebody's behalf.",
 )
 
-Config = Annotated[Path, typer.Option("--config", "-c", metavar="FILE", help="The gateway's configuration file.")]
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON document.")]
 ConsentId = Annotated[str, typer.Argument(metavar="CONSENT", help="The consent's id, as the bank knows it.")]
 
 
@@ -46,7 +42,7 @@ def show(consent: ConsentId, config: Config, as_json: AsJson = False) -> int:
         _tell(found, as_json)
         return DONE
 
-    return _at_desk(config, work)
+    return opened(open_consent_desk(config), work)
 
 
 @app.command()
@@ -83,7 +79,7 @@ def revoke(
         _tell(revoked, as_json)
         return DONE
 
-    return _at_desk(config, work)
+    return opened(open_consent_desk(config), work)
 
 
 def _tell(consent: Consent, as_json: bool) -> None:
@@ -113,16 +109,3 @@ def _uuid(text: str) -> str:
         return str(uuid.UUID(text))
     except ValueError as error:
         raise Refused("a consent's id is a UUID") from error
-
-
-def _at_desk(config: Path, work: Callable[[ConsentDesk], Awaitable[int]]) -> int:
-    async def run() -> int:
-        async with open_consent_desk(config) as desk:
-            return await work(desk)
-
-    try:
-        return asyncio.run(run())
-    except (SchemaOutdated, DatabaseUnusable, KeyFileRefused) as error:
-        raise Refused(str(error)) from error
-    except AuditLogDamaged as error:
-        raise Refused(f"the log cannot be used: {error}") from error

@@ -1,4 +1,4 @@
-"""`consent show` and `consent revoke`: what an operator sees and ends, each act on record."""
+"""`consent show` and `consent revoke`: what an operator sees and ends, and what of it is on record."""
 
 from __future__ import annotations
 
@@ -89,6 +89,10 @@ class TestShow:
             "maxUses": 1,
             "expireTime": consent.expire_time,
         }
+
+    def test_to_look_leaves_no_record(self, deployment: Path) -> None:
+        assert run(["consent", "show", saved(deployment).consent_id, "--config", str(deployment)]) == 0
+        assert records(deployment) == []
 
     def test_an_unknown_consent_is_a_negative_outcome(
         self, deployment: Path, capsys: pytest.CaptureFixture[str]
