@@ -6,7 +6,6 @@ import contextlib
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import orjson
@@ -82,7 +81,7 @@ async def asking(
     clock: FakeClock,
     *,
     context: ssl.SSLContext | None = None,
-    secret_file: Path | None = None,
+    secret: str | None = None,
     **changes: Any,
 ) -> AsyncIterator[IntrospectionVerifier]:
     arguments: dict[str, Any] = {
@@ -90,7 +89,7 @@ async def asking(
         "url": issuer.url,
         "client_id": "the gateway",
         "ssl_context": context or issuer.client_context(certificate=True),
-        "secret_file": secret_file,
+        "secret": secret,
         "resource": RESOURCE,
         "approves_consents": False,
         "clock": clock,

@@ -7,16 +7,14 @@ about one token at the same time share one call. An outage is never an answer ab
 from __future__ import annotations
 
 import asyncio
-import base64
 import hashlib
 import re
 import ssl
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
-from urllib.parse import quote_plus, urlsplit
+from urllib.parse import urlsplit
 
 import aiohttp
 from yarl import URL
@@ -24,10 +22,10 @@ from yarl import URL
 from gateway.core.ijson import parse
 from gateway.errors import SchemaInvalid, TokenInvalid, UpstreamUnavailable
 from gateway.oauth.access_token import AccessToken, Fault, check_introspection, refused
+from gateway.oauth.basic import basic
 from gateway.ports import Clock
 
 ANSWER_BYTES_MAX = 65_536
-SECRET_BYTES_MAX = 4_096
 NEGATIVE_SECONDS_MAX = 5.0
 """What an issuer does not know now it may know soon: a refusal is not believed for longer."""
 _CONNECTIONS_MAX = 16
@@ -47,7 +45,7 @@ class IntrospectionVerifier:
     """One issuer's opaque tokens.
 
     `issuer`: compared with `iss` of the answer. `ssl_context`: holds the client certificate where one is used.
-    `secret_file`: of `client_secret_basic`; without it the client authenticates by its certificate (RFC 8705 §2).
+    `secret`: of `client_secret_basic`; without it the client authenticates by its certificate (RFC 8705 §2).
     """
 
     def __init__(
@@ -57,7 +55,7 @@ class IntrospectionVerifier:
         url: str,
         client_id: str,
         ssl_context: ssl.SSLContext,
-        secret_file: Path | None,
+        secret: str | None,
         resource: str,
         approves_consents: bool,
         clock: Clock,
@@ -72,7 +70,7 @@ class IntrospectionVerifier:
         self._issuer = issuer
         self._url = URL(url)
         self._client_id = client_id
-        self._authorization = None if secret_file is None else _basic(client_id, _secret(secret_file))
+        self._authorization = None if secret is None else basic(client_id, secret)
         self._ssl_context = ssl_context
         self._resource = resource
         self._approves = approves_consents
@@ -206,20 +204,3 @@ class IntrospectionVerifier:
 
 class _Outage(Exception):
     """The issuer gave no answer about the token. The message is a code without values."""
-
-
-def _basic(client_id: str, secret: str) -> str:
-    # RFC 6749 §2.3.1: form-encoded first.
-    return "Basic " + base64.b64encode(f"{quote_plus(client_id)}:{quote_plus(secret)}".encode()).decode()
-
-
-def _secret(file: Path) -> str:
-    with file.open("rb") as opened:
-        data = opened.read(SECRET_BYTES_MAX + 1)
-    try:
-        secret = data.decode().removesuffix("\n").removesuffix("\r")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{file}: not text") from error
-    if not secret or len(data) > SECRET_BYTES_MAX or not secret.isprintable():
-        raise ValueError(f"{file}: not a client secret")
-    return secret

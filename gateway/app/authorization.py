@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import orjson
 
 import schemas
-from adapters.keys.file import read_key_file
+from adapters.keys.file import KeyFileRefused, read_key_file
 from adapters.login.credentials import PrivateKey, Secret
 from adapters.login.oidc import OidcLogin
 from gateway.app.parts import Parts
@@ -223,14 +223,15 @@ def _visits(parts: Parts, shared: Shared, server: Server, owners: Owners) -> Vis
 
 
 def login_credentials(oidc: Oidc) -> PrivateKey | Secret:
-    """How the gateway proves itself to the login provider. Raises KeyFileRefused, ValueError, OSError."""
-    if oidc.key_file is not None and oidc.key_id is not None:
-        read_key_file(oidc.key_file)  # refused where others may read it
-        return PrivateKey.read(oidc.key_file, key_id=oidc.key_id)
-    if oidc.secret_file is not None:
-        read_key_file(oidc.secret_file)
-        return Secret.read(oidc.secret_file)
-    raise ValueError("oauth.login.oidc has no credentials")
+    """How the gateway proves itself to the login provider. Raises KeyFileRefused."""
+    file = oidc.key_file or oidc.secret_file
+    if file is None:
+        raise ValueError("oauth.login.oidc has no credentials")
+    data = read_key_file(file)
+    try:
+        return Secret.of(data) if oidc.key_id is None else PrivateKey.of(data, key_id=oidc.key_id)
+    except ValueError as error:
+        raise KeyFileRefused(f"{file}: {error}") from error
 
 
 def _login(oidc: Oidc, server: Server, clock: Clock) -> OidcLogin:

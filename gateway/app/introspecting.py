@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from adapters.issuers.introspection import IntrospectionVerifier
-from adapters.keys.file import read_key_file
+from adapters.keys.file import KeyFileRefused, read_key_file
+from gateway.oauth.basic import client_secret
 from gateway.ports import Clock
 from gateway.settings import Introspection, Issuer, OAuth
 from gateway.tls import outgoing_context
@@ -11,8 +14,6 @@ from gateway.tls import outgoing_context
 
 def introspection(issuer: Issuer, settings: Introspection, oauth: OAuth, clock: Clock) -> IntrospectionVerifier:
     """Raises KeyFileRefused, TlsMaterialError, ValueError, OSError for files that cannot be used."""
-    if settings.secret_file is not None:
-        read_key_file(settings.secret_file)  # refused where others may read it
     return IntrospectionVerifier(
         issuer=issuer.issuer,
         url=settings.url,
@@ -20,7 +21,7 @@ def introspection(issuer: Issuer, settings: Introspection, oauth: OAuth, clock: 
         ssl_context=outgoing_context(
             ca_file=issuer.ca_file, certificate_file=settings.certificate_file, key_file=settings.key_file
         ),
-        secret_file=settings.secret_file,
+        secret=None if settings.secret_file is None else _secret(settings.secret_file),
         resource=oauth.resource,
         approves_consents=issuer.approves_consents,
         clock=clock,
@@ -29,3 +30,11 @@ def introspection(issuer: Issuer, settings: Introspection, oauth: OAuth, clock: 
         cache_max=settings.cache_max,
         timeout_seconds=issuer.timeout_seconds,
     )
+
+
+def _secret(file: Path) -> str:
+    data = read_key_file(file)
+    try:
+        return client_secret(data)
+    except ValueError as error:
+        raise KeyFileRefused(f"{file}: {error}") from error

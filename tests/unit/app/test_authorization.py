@@ -105,6 +105,16 @@ class TestLoginCredentials:
             with pytest.raises(KeyFileRefused, match="chmod"):
                 login_credentials(login)
 
+    def test_what_is_neither_is_refused_by_its_files_name(self, tmp_path: Path) -> None:
+        key = oidc(make_place(tmp_path, migrated=False)).oidc
+        for login in (key, self.with_secret(tmp_path)):
+            file = login.key_file or login.secret_file
+            assert file is not None
+            file.write_bytes(b"canary\ncanary")
+            with pytest.raises(KeyFileRefused, match=f"/{file.name}: not a") as refused:
+                login_credentials(login)
+            assert "canary" not in str(refused.value)
+
     @staticmethod
     def with_secret(folder: Path) -> Oidc:
         file = folder / "login.secret"

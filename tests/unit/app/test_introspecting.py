@@ -75,6 +75,14 @@ def test_a_secret_that_others_may_read_is_refused(tmp_path: Path) -> None:
         introspection(trusted(tmp_path, issuer), asked(issuer, secret_file=secret), OAUTH, FakeClock())
 
 
+def test_what_is_no_secret_is_refused_by_its_files_name(tmp_path: Path) -> None:
+    issuer = FakeIssuer()
+    secret = written(tmp_path, "secret", b"canary\ncanary")
+    with pytest.raises(KeyFileRefused, match=r"/secret: not a client secret") as refused:
+        introspection(trusted(tmp_path, issuer), asked(issuer, secret_file=secret), OAUTH, FakeClock())
+    assert "canary" not in str(refused.value)
+
+
 def test_files_that_are_of_no_use_are_named(tmp_path: Path) -> None:
     issuer = FakeIssuer()
     own = certificate(tmp_path, issuer)

@@ -7,13 +7,12 @@ import base64
 import contextlib
 import ssl
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp import web
 
-from adapters.issuers.introspection import NEGATIVE_SECONDS_MAX, SECRET_BYTES_MAX, IntrospectionVerifier
+from adapters.issuers.introspection import NEGATIVE_SECONDS_MAX, IntrospectionVerifier
 from gateway.errors import TokenInvalid, UpstreamUnavailable
 from gateway.oauth.access_token import Fault
 from tests.fakes import FakeClock
@@ -64,25 +63,12 @@ async def test_the_gateway_shows_its_certificate(verifier: IntrospectionVerifier
     assert (issuer.certified, issuer.authorizations) == ([True], [None])
 
 
-async def test_the_gateway_shows_its_secret(issuer: FakeIssuer, clock: FakeClock, tmp_path: Path) -> None:
-    file = tmp_path / "secret"
-    file.write_text("s:e+cret\n")
-    async with asking(issuer, clock, context=issuer.client_context(), secret_file=file) as verifier:
+async def test_the_gateway_shows_its_secret(issuer: FakeIssuer, clock: FakeClock) -> None:
+    async with asking(issuer, clock, context=issuer.client_context(), secret="s:e+cret") as verifier:
         assert await verifier.look_up("good") is not None
     expected = base64.b64encode(b"the+gateway:s%3Ae%2Bcret").decode()  # RFC 6749 §2.3.1
     assert (issuer.certified, issuer.authorizations) == ([False], [f"Basic {expected}"])
     assert "client_id" not in issuer.forms[0]
-
-
-@pytest.mark.parametrize("content", [b"", b"\n", b"a\nb", b"\xff", b"x" * (SECRET_BYTES_MAX + 1)])
-async def test_what_is_no_secret_is_refused_at_the_start(
-    issuer: FakeIssuer, clock: FakeClock, tmp_path: Path, content: bytes
-) -> None:
-    file = tmp_path / "secret"
-    file.write_bytes(content)
-    with pytest.raises(ValueError, match="secret"):
-        async with asking(issuer, clock, secret_file=file):
-            pass
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,6 @@
-"""Keys and secrets from files: what is taken, and that nothing of them shows."""
+"""Keys and secrets from the bytes of their files: what is taken, and that nothing of them shows."""
 
 from __future__ import annotations
-
-from pathlib import Path
 
 import pytest
 from joserfc.jwk import ECKey
@@ -11,16 +9,14 @@ from adapters.login.credentials import PrivateKey, Secret
 from tests.fakes_oauth import ec_key, rsa_key
 
 
-def test_a_key_is_read_from_its_file(tmp_path: Path) -> None:
+def test_a_key_is_taken_with_its_name() -> None:
     key = ec_key()
-    file = tmp_path / "login.pem"
-    file.write_bytes(key.as_pem(private=True))
-    read = PrivateKey.read(file, key_id="login-1")
-    assert (read.key_id, read.secret.thumbprint()) == ("login-1", key.thumbprint())
+    taken = PrivateKey.of(key.as_pem(private=True), key_id="login-1")
+    assert (taken.key_id, taken.secret.thumbprint()) == ("login-1", key.thumbprint())
 
 
 @pytest.mark.parametrize(
-    "content",
+    "data",
     [
         b"",
         b"not a key",
@@ -30,28 +26,20 @@ def test_a_key_is_read_from_its_file(tmp_path: Path) -> None:
         ec_key().as_pem(private=True, password="p"),
         b" " * 20_000,
     ],
-    ids=["empty", "text", "public", "rsa", "p384", "encrypted", "huge"],
+    ids=["empty", "text", "public", "rsa", "p384", "encrypted", "blanks"],
 )
-def test_what_is_no_p256_private_key_is_refused(tmp_path: Path, content: bytes) -> None:
-    file = tmp_path / "login.pem"
-    file.write_bytes(content)
-    with pytest.raises(ValueError, match=r"login\.pem"):
-        PrivateKey.read(file, key_id="login-1")
+def test_what_is_no_p256_private_key_is_refused(data: bytes) -> None:
+    with pytest.raises(ValueError, match="not an unencrypted PEM P-256 private key"):
+        PrivateKey.of(data, key_id="login-1")
 
 
-@pytest.mark.parametrize("content", [b"a secret", b"a secret\n", b"a secret\r\n"])
-def test_a_secret_is_read_without_the_lines_end(tmp_path: Path, content: bytes) -> None:
-    file = tmp_path / "secret"
-    file.write_bytes(content)
-    assert Secret.read(file).secret == "a secret"
+def test_a_secret_is_taken_without_the_lines_end() -> None:
+    assert Secret.of(b"a secret\n").secret == "a secret"
 
 
-@pytest.mark.parametrize("content", [b"", b"\n", b"a\nb", b"\xff", b"x" * 20_000])
-def test_what_is_no_secret_is_refused(tmp_path: Path, content: bytes) -> None:
-    file = tmp_path / "secret"
-    file.write_bytes(content)
-    with pytest.raises(ValueError, match="secret"):
-        Secret.read(file)
+def test_what_is_no_secret_is_refused() -> None:
+    with pytest.raises(ValueError, match="not a client secret"):
+        Secret.of(b"canary\ncanary")
 
 
 def test_neither_shows() -> None:

@@ -21,13 +21,14 @@ SEVEN = ("owner-7", "sandbox-owner-7")
 async def test_a_company_signs_in_at_the_sandboxs_provider(tmp_path: Path) -> None:
     site = Site(tmp_path)
     context = client_context(site.folder / "pki/ca.pem")
+    key = (site.folder / f"gateway/keys/{LOGIN_KEY}.pem").read_bytes()
     callback = f"https://localhost:{site.ports.consent}/login/callback"
     async with site.login() as issuer, Browser(context) as browser:
         login = OidcLogin(
             issuer=issuer,
             client_id="cdi-gateway",
             redirect_uri=callback,
-            credentials=PrivateKey.read(site.folder / f"gateway/keys/{LOGIN_KEY}.pem", key_id=LOGIN_KEY),
+            credentials=PrivateKey.of(key, key_id=LOGIN_KEY),
             ssl_context=context,
             owner_claim="data_owner_id",
             clock=CLOCK,
