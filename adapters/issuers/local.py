@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class LocalKeys:
-    """A JWKS that is at hand. A rotation makes a new one."""
+    """A JWKS that is at hand, for as long as the process runs. Other keys come with a restart."""
 
     def __init__(self, document: bytes) -> None:
         self._document = document

@@ -174,7 +174,7 @@ def _tokens(settings: Settings, clock: Clock, stack: contextlib.AsyncExitStack) 
     oauth = settings.oauth
     trusted, opaque = [], []
     if oauth.server is not None:
-        # Its own keys need no call and grow no older: what is published comes from the files of this process.
+        # Its own keys need no call: a refresh finds what the key files held at the start.
         own = LocalKeys(published_keys(oauth.server))
         trusted.append(_trusted(oauth.server.issuer, own, clock, algorithms=("ES256",)))
     for issuer in oauth.issuers:
