@@ -94,6 +94,7 @@ async def asking(
         "approves_consents": False,
         "clock": clock,
         "skew_seconds": 10,
+        "lifetime_seconds_max": 3_600.0,
         "cache_seconds": 10.0,
         "cache_max": 100,
         "timeout_seconds": 5.0,

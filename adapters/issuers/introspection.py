@@ -60,6 +60,7 @@ class IntrospectionVerifier:
         approves_consents: bool,
         clock: Clock,
         skew_seconds: int,
+        lifetime_seconds_max: float,
         cache_seconds: float,
         cache_max: int,
         timeout_seconds: float,
@@ -76,6 +77,7 @@ class IntrospectionVerifier:
         self._approves = approves_consents
         self._clock = clock
         self._skew_seconds = skew_seconds
+        self._lifetime_seconds_max = lifetime_seconds_max
         self._cache_seconds = cache_seconds
         self._cache_max = cache_max
         self._timeout = aiohttp.ClientTimeout(total=timeout_seconds)
@@ -159,6 +161,7 @@ class IntrospectionVerifier:
                 resource=self._resource,
                 now=self._clock.now(),
                 skew_seconds=self._skew_seconds,
+                lifetime_seconds_max=self._lifetime_seconds_max,
                 approves=self._approves,
             )
         except TokenInvalid as error:

@@ -26,6 +26,7 @@ def introspection(issuer: Issuer, settings: Introspection, oauth: OAuth, clock: 
         approves_consents=issuer.approves_consents,
         clock=clock,
         skew_seconds=oauth.clock_skew_seconds,
+        lifetime_seconds_max=oauth.lifetime_seconds_max,
         cache_seconds=settings.cache_seconds,
         cache_max=settings.cache_max,
         timeout_seconds=issuer.timeout_seconds,

@@ -103,12 +103,21 @@ def check_claims(
 
 
 def check_introspection(
-    body: Mapping[str, Any], *, issuer: str, resource: str, now: float, skew_seconds: int, approves: bool
+    body: Mapping[str, Any],
+    *,
+    issuer: str,
+    resource: str,
+    now: float,
+    skew_seconds: int,
+    lifetime_seconds_max: float,
+    approves: bool,
 ) -> AccessToken:
     """What an issuer says about an opaque token (RFC 7662 §2.2), held to the rules of a signed one.
 
     What the answer may leave out is not asked for: `iss`, `iat`, `jti`. What decides here must be there: `active`,
     `aud`, `exp`, `client_id`, `cnf`. Raises TokenInvalid.
+
+    Since `iat` may be missing, `lifetime_seconds_max` counts from now: no token outlives what is announced about it.
     """
     if body.get("active") is not True:
         raise refused(Fault.INACTIVE)
@@ -119,6 +128,8 @@ def check_introspection(
     expires_at = _time(body.get("exp"), Fault.EXPIRY)
     if expires_at <= now:
         raise refused(Fault.EXPIRED)
+    if expires_at > now + lifetime_seconds_max:
+        raise refused(Fault.LIFETIME)
     for name, fault in (("iat", Fault.ISSUED_AT), ("nbf", Fault.NOT_BEFORE)):
         if name in body and _time(body[name], fault) > now + skew_seconds:
             raise refused(fault)

@@ -9,6 +9,8 @@ import pytest
 
 from adapters.keys.file import KeyFileRefused
 from gateway.app.introspecting import introspection
+from gateway.errors import TokenInvalid
+from gateway.oauth.access_token import Fault
 from gateway.settings import Introspection, Issuer, OAuth
 from gateway.tls import TlsMaterialError
 from tests.fakes import FakeClock
@@ -65,6 +67,18 @@ async def test_it_is_asked_with_the_certificate(tmp_path: Path) -> None:
         assert await verifier.look_up("opaque") is not None
         await verifier.aclose()
     assert (issuer.authorizations, issuer.certified) == ([None], [True])
+
+
+async def test_what_lives_longer_than_configured_is_refused(tmp_path: Path) -> None:
+    shorter = OAUTH.model_copy(update={"lifetime_seconds_max": 289})
+    async with running_issuer() as issuer:
+        issuer.tokens["opaque"] = active()  # for another 290 seconds
+        settings = asked(issuer, **certificate(tmp_path, issuer))
+        verifier = introspection(trusted(tmp_path, issuer), settings, shorter, FakeClock())
+        with pytest.raises(TokenInvalid) as refused:
+            await verifier.look_up("opaque")
+        await verifier.aclose()
+    assert refused.value.private == Fault.LIFETIME
 
 
 def test_a_secret_that_others_may_read_is_refused(tmp_path: Path) -> None:

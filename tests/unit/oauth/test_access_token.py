@@ -250,6 +250,7 @@ def introspected(*, approves: bool = False, **changes: Any) -> AccessToken:
         resource=RESOURCE,
         now=NOW,
         skew_seconds=10,
+        lifetime_seconds_max=3_600,
         approves=approves,
     )
 
@@ -265,6 +266,10 @@ def test_what_an_answer_may_leave_out_is_not_asked_for() -> None:
     assert (token.issuer, token.token_id, token.subject) == (ISSUER, "", "bank-a")
 
 
+def test_an_opaque_token_may_live_as_long_as_a_signed_one() -> None:
+    assert introspected(exp=NOW + 3_600, iat=ABSENT).expires_at == NOW + 3_600
+
+
 @pytest.mark.parametrize(
     ("changes", "fault"),
     [
@@ -278,6 +283,8 @@ def test_what_an_answer_may_leave_out_is_not_asked_for() -> None:
         ({"aud": "https://other.example"}, Fault.AUDIENCE),
         ({"exp": ABSENT}, Fault.EXPIRY),
         ({"exp": NOW}, Fault.EXPIRED),
+        ({"exp": NOW + 3_601}, Fault.LIFETIME),
+        ({"exp": NOW + 3_601, "iat": ABSENT}, Fault.LIFETIME),
         ({"iat": NOW + 11}, Fault.ISSUED_AT),
         ({"iat": "now"}, Fault.ISSUED_AT),
         ({"nbf": NOW + 11}, Fault.NOT_BEFORE),

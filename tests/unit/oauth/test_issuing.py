@@ -124,7 +124,9 @@ def test_introspection_says_what_the_token_says_and_no_more() -> None:
 
 def test_what_is_introspected_holds_for_a_resource_server() -> None:
     body = introspection_body(claims())
-    token = check_introspection(body, issuer=ISSUER, resource=RESOURCE, now=NOW, skew_seconds=0, approves=False)
+    token = check_introspection(
+        body, issuer=ISSUER, resource=RESOURCE, now=NOW, skew_seconds=0, lifetime_seconds_max=300, approves=False
+    )
     assert (token.client_id, token.thumbprint) == ("bank-a", X5T)
 
 

@@ -95,6 +95,7 @@ async def test_what_is_not_active_is_nothing_else(
         ({"iss": "https://other.example"}, Fault.ISSUER),
         ({"exp": NOW}, Fault.EXPIRED),
         ({"exp": None}, Fault.EXPIRY),
+        ({"exp": NOW + 3_601}, Fault.LIFETIME),
         ({"nbf": NOW + 11}, Fault.NOT_BEFORE),
         ({"cnf": None}, Fault.CONFIRMATION),
         ({"cnf": {"x5t#S256": "short"}}, Fault.CONFIRMATION),
