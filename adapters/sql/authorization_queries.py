@@ -36,6 +36,7 @@ _LIVE_GRANT = Prepared(
     .where(
         _grants.client_id == bindparam("client"),
         _grants.consent_id == bindparam("consent"),
+        _grants.code_hash.is_(None),  # the page's is redeemed by its code alone
         _grants.ended.is_(None),
     )
     .order_by(_grants.created_at.desc(), _grants.grant_id.desc())

@@ -60,7 +60,7 @@ class Grants(Protocol):
         """The same for this grant."""
 
     async def live_grant(self, client_id: str, consent_id: str) -> OAuthGrant | None:
-        """The client's newest grant on this consent that has not ended."""
+        """The client's newest grant on this consent that came without a code (Auth Code) and has not ended."""
 
 
 class Owners(Protocol):

@@ -248,13 +248,18 @@ class TestGrants:
     async def test_the_live_grant_is_the_newest_of_this_client_and_consent(self, store: SqlStore) -> None:
         consent = await submitted(store)
         assert await store.authorization.live_grant(CLIENT, consent.consent_id) is None
-        first = await granted(store, consent)
-        second = await granted(store, consent, created_at=NOW + 1)
-        await granted(store, consent, created_at=NOW + 2, client_id="bank-b")
-        await granted(store, await submitted(store), created_at=NOW + 2)
+        first = await granted(store, consent, code_hash=None)
+        second = await granted(store, consent, code_hash=None, created_at=NOW + 1)
+        await granted(store, consent, code_hash=None, created_at=NOW + 2, client_id="bank-b")
+        await granted(store, await submitted(store), code_hash=None, created_at=NOW + 2)
         assert await store.authorization.live_grant(CLIENT, consent.consent_id) == second
         await store.authorization.by_id(second.grant_id, end(Ended.GRANT_REVOKED))
         assert await store.authorization.live_grant(CLIENT, consent.consent_id) == first
+
+    @pytest.mark.parametrize("redeemed_at", [None, NOW + 1.5])
+    async def test_a_grant_of_the_page_belongs_to_its_code(self, store: SqlStore, redeemed_at: float | None) -> None:
+        grant = await granted(store, redeemed_at=redeemed_at)
+        assert await store.authorization.live_grant(CLIENT, grant.consent_id) is None
 
 
 class TestRevocations:
@@ -280,7 +285,7 @@ class TestRevocations:
     ) -> None:
         consent, other = await submitted(store), await submitted(store)
         open_, closed, others = (
-            await granted(store, consent),
+            await granted(store, consent, code_hash=None),
             await granted(store, consent),
             await granted(store, other),
         )

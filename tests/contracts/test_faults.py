@@ -158,7 +158,7 @@ async def test_a_revocation_whose_commit_failed_ends_and_announces_nothing(url: 
     switch = Switch(writing)
     opened = store(url, writing)
     consent = samples.consent()
-    grant = oauth_samples.grant(consent)
+    grant = oauth_samples.grant(consent, code_hash=None)
     await opened.submit(lambda _: ConsentStep(consent=consent), samples.idempotency())
     await opened.authorization.add_grant(GrantStep(grant=grant))
 
