@@ -18,6 +18,8 @@ from gateway.ports import Sealer
 
 ENDED_GRANT_SECONDS = 86_400
 """How long a grant that ended or expired is kept: what it was asked for is then refused for its reason."""
+REPLAY_KEPT_SECONDS = 60
+"""How long a replay id is kept behind its end: a sweeping replica's clock may be ahead of the one that judges."""
 
 _requests, _grants, _sessions = tables.requests.c, tables.grants.c, tables.sessions.c
 _revocations, _consents = tables.revocations.c, store_tables.consents.c
@@ -101,7 +103,7 @@ def sweep(connection: Connection, *, now: float, limit: int) -> int:
         (tables.requests, _requests.expires_at <= now),
         (tables.sessions, _sessions.expires_at <= now),
         (tables.auth_codes, tables.auth_codes.c.expires_at <= now),
-        (tables.replays, tables.replays.c.expires_at <= now),
+        (tables.replays, tables.replays.c.expires_at <= now - REPLAY_KEPT_SECONDS),
         (tables.revocations, _revocations.until <= int(now)),
         (tables.grants, or_(_grants.expires_at <= int(day_ago), _grants.ended_at <= day_ago)),
     )

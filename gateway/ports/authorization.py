@@ -87,8 +87,9 @@ class AuthorizationStore(Grants, Owners, Revocations, Protocol):
         """See `Replays`: shared by all processes on this database, durable."""
 
     async def sweep(self, *, now: float, limit: int) -> int:
-        """Drop up to `limit` rows of each kind that are of no use any more: requests, sessions, Auth Codes, replay ids
-        and revocations whose time has passed, and grants that ended or expired a day ago. How many went."""
+        """Drop up to `limit` rows of each kind that are of no use any more: requests, sessions, Auth Codes and
+        revocations whose time has passed, replay ids a minute later (the clocks of replicas differ), and grants that
+        ended or expired a day ago. How many went."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -553,7 +553,7 @@ class TestSweeping:
             await state.push(pushed[index])
             await state.open_session(sessions[index])
             await state.add_auth_code(codes[index])
-            await state.first_time("dpop", f"id-{index}", expires_at=NOW + float(index))
+            await state.first_time("dpop", f"id-{index}", expires_at=NOW - 60 + float(index))
             await state.revoke_token(f"token-{index}", until=NOW + index, records=())
         announced_before = await announced(store, now=NOW)
         # Of the announcements: the first token's, and those of the two grants that ended a day ago.
@@ -567,16 +567,23 @@ class TestSweeping:
         assert not await state.first_time("dpop", "id-1", expires_at=NOW + 9.0)
         assert await announced(store, now=NOW) == announced_before
 
+    async def test_a_replay_id_outlives_its_end_by_more_than_clocks_differ(self, store: SqlStore) -> None:
+        await store.authorization.first_time("assertion", "id-1", expires_at=float(NOW))
+        for ahead in (0.0, 59.9):
+            assert await store.authorization.sweep(now=NOW + ahead, limit=99) == 0
+        assert not await store.authorization.first_time("assertion", "id-1", expires_at=float(NOW))
+        assert await store.authorization.sweep(now=NOW + 60.0, limit=99) == 1
+
     async def test_no_more_than_the_limit_of_each_kind_goes(self, store: SqlStore) -> None:
         for index in range(5):
-            await store.authorization.first_time("dpop", f"id-{index}", expires_at=float(NOW))
+            await store.authorization.first_time("dpop", f"id-{index}", expires_at=NOW - 60.0)
             await store.authorization.open_session(oauth_samples.session(expires_at=float(NOW)))
         went = [await store.authorization.sweep(now=float(NOW), limit=2) for _ in range(4)]
         assert went == [4, 4, 2, 0]
 
     async def test_two_replicas_sweep_at_once(self, store: SqlStore, replica: Opener) -> None:
         for index in range(20):
-            await store.authorization.first_time("dpop", f"id-{index}", expires_at=float(NOW))
+            await store.authorization.first_time("dpop", f"id-{index}", expires_at=NOW - 60.0)
         async with replica("replica-2") as other:
             went = await asyncio.gather(
                 *(side.authorization.sweep(now=float(NOW), limit=3) for side in (store, other) * 10)
