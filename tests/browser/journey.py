@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, Request, Route
+from aiohttp import web
+from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, Request
 
 from adapters.sandbox.bank import CONSENTS, READ, Bank, Pushed
 from adapters.sandbox.cast import BANK_SOURCE, CREDIT_SOURCE
@@ -25,13 +26,34 @@ OTHER_SOURCE, OTHER_DOCUMENT_TYPE = BANK_SOURCE.participant_id, "BANK_STATEMENT"
 LOCALES = {Language.EN: "en-GB", Language.ZH_HANT: "zh-HK"}
 _HOUR_SECONDS = 3_600
 _WAIT_MILLISECONDS = 15_000  # for what must happen
+BANK_HOST = "bank-a.sandbox.example"
 _BANK_PAGE = "<!DOCTYPE html><html lang=en><title>At the bank</title><h1>At the bank</h1>"
+
+
+class BankSite:
+    """The bank's own site, where its customers come back. `arrived`: with which queries, oldest first."""
+
+    def __init__(self) -> None:
+        self.arrived: list[dict[str, str]] = []
+
+    def application(self) -> web.Application:
+        application = web.Application()
+        application.router.add_get("/callback", self._callback)
+        return application
+
+    def answers(self, pushed: Pushed) -> list[dict[str, str]]:
+        """To this request."""
+        return [one for one in self.arrived if one.get("state") == pushed.state]
+
+    async def _callback(self, request: web.Request) -> web.Response:
+        self.arrived.append(dict(parse_qsl(request.query_string, strict_parsing=True)))
+        return web.Response(text=_BANK_PAGE, content_type="text/html")
 
 
 @dataclass  # without slots: Playwright remembers on an object which of its methods it calls
 class Person:
     """Somebody with a browser of their own. `broken`: what the browser said of a broken policy. `hosts`: whom it asked
-    for anything. `at_bank`: the addresses at which they came back to their bank."""
+    for anything."""
 
     world: World
     context: BrowserContext
@@ -39,7 +61,6 @@ class Person:
     language: Language
     broken: list[str] = field(default_factory=list)
     hosts: set[str] = field(default_factory=set)
-    at_bank: list[str] = field(default_factory=list)
 
     @property
     def base(self) -> str:
@@ -88,7 +109,7 @@ class Person:
     async def back_at(self, pushed: Pushed) -> dict[str, str]:
         """What they bring to the bank, once they are there."""
         await self.tab.wait_for_url(f"{pushed.redirect_uri}?**")
-        return dict(parse_qsl(urlsplit(self.at_bank[-1]).query, strict_parsing=True))
+        return dict(parse_qsl(urlsplit(self.tab.url).query, strict_parsing=True))
 
     # --- what the browser tells --------------------------------------------------------------------------------
 
@@ -98,12 +119,6 @@ class Person:
 
     def note_asked(self, request: Request) -> None:
         self.hosts.add(urlsplit(request.url).hostname or "")
-
-    async def receive(self, route: Route) -> None:
-        """The bank's own site."""
-        if urlsplit(route.request.url).path == "/callback":
-            self.at_bank.append(route.request.url)
-        await route.fulfill(body=_BANK_PAGE, content_type="text/html")
 
 
 @asynccontextmanager
@@ -117,12 +132,11 @@ async def person(
     somebody = Person(world, context, tab, language)
     tab.on("console", somebody.note_said)
     context.on("request", somebody.note_asked)
-    await context.route("https://*.sandbox.example/**", somebody.receive)
     try:
         yield somebody
         if well_behaved:
             assert somebody.broken == []
-            assert somebody.hosts <= {"localhost", "bank-a.sandbox.example"}
+            assert somebody.hosts <= {"localhost", BANK_HOST}
     finally:
         await context.close()
 
