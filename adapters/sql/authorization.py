@@ -74,6 +74,18 @@ class SqlAuthorizationStore:
         )
         return grant
 
+    async def grant(self, grant_id: str) -> tuple[OAuthGrant, Consent] | None:
+        found: tuple[OAuthGrant, Consent] | None = await self._reads.run(
+            lambda connection: queries.grant(connection, grant_id, self._sealer)
+        )
+        return found
+
+    async def grant_by_refresh(self, refresh_hash: str) -> tuple[OAuthGrant, Consent] | None:
+        found: tuple[OAuthGrant, Consent] | None = await self._reads.run(
+            lambda connection: queries.grant_by_refresh(connection, refresh_hash, self._sealer)
+        )
+        return found
+
     # --- owners -------------------------------------------------------------------------------------------------
 
     async def open_session(self, session: OwnerSession) -> None:

@@ -44,6 +44,11 @@ _LIVE_GRANT = Prepared(
     .order_by(_grants.created_at.desc(), _grants.grant_id.desc())
     .limit(1)
 )
+_WITH_CONSENT = select(
+    *(_grants[name] for name in rows.GRANT_COLUMNS), *(_consents[name] for name in store_rows.CONSENT_COLUMNS)
+).where(_grants.consent_id == _consents.consent_id)
+_GRANT = Prepared(_WITH_CONSENT.where(_grants.grant_id == bindparam("id")))
+_GRANT_BY_REFRESH = Prepared(_WITH_CONSENT.where(_grants.refresh_hash == bindparam("id")))
 _REVOCATIONS = Prepared(
     select(*(_revocations[name] for name in rows.REVOCATION_COLUMNS))
     .where(_revocations.sequence > bindparam("after"), _revocations.until > bindparam("now"))
@@ -63,6 +68,14 @@ def pushed(connection: Connection, handle_hash: str, sealer: Sealer) -> PushedRe
 def live_grant(connection: Connection, client_id: str, consent_id: str) -> OAuthGrant | None:
     found = _LIVE_GRANT.rows(connection, {"client": client_id, "consent": consent_id})
     return rows.grant(found[0]) if found else None
+
+
+def grant(connection: Connection, grant_id: str, sealer: Sealer) -> tuple[OAuthGrant, Consent] | None:
+    return _with_consent(_GRANT.rows(connection, {"id": grant_id}), sealer)
+
+
+def grant_by_refresh(connection: Connection, refresh_hash: str, sealer: Sealer) -> tuple[OAuthGrant, Consent] | None:
+    return _with_consent(_GRANT_BY_REFRESH.rows(connection, {"id": refresh_hash}), sealer)
 
 
 def open_session(connection: Connection, session: OwnerSession, sealer: Sealer) -> None:
@@ -108,6 +121,13 @@ def sweep(connection: Connection, *, now: float, limit: int) -> int:
         (tables.grants, or_(_grants.expires_at <= int(day_ago), _grants.ended_at <= day_ago)),
     )
     return sum(_drop(connection, table, condition, limit) for table, condition in useless)
+
+
+def _with_consent(found: Sequence[store_rows.Row], sealer: Sealer) -> tuple[OAuthGrant, Consent] | None:
+    if not found:
+        return None
+    [row], width = found, len(rows.GRANT_COLUMNS)
+    return rows.grant(row[:width]), store_rows.consent(row[width:], sealer)
 
 
 def _drop(connection: Connection, table: Table, condition: ColumnElement[bool], limit: int) -> int:

@@ -70,17 +70,13 @@ class Grants:
         return introspection_body(parse_jws(token, characters_max=TOKEN_CHARACTERS_MAX).claims)
 
     async def _introspect_refresh(self, caller: Authenticated, token: str) -> Mapping[str, Any]:
-        found: list[OAuthGrant] = []
-
-        def look(grant: OAuthGrant | None, consent: Consent | None) -> GrantStep | None:
-            alive = consent is not None and consent.status is ConsentStatus.VALID
-            found[:] = [grant] if grant is not None and grant.ended is None and alive else []
-            return None
-
-        await self._state.by_refresh(kept(token), look)
-        if not found or found[0].expires_at <= caller.now or not self._same_participant(caller, found[0].client_id):
+        found = await self._state.grant_by_refresh(kept(token))
+        if found is None:
             return INACTIVE
-        grant = found[0]
+        grant, consent = found
+        ended = grant.ended is not None or consent.status is not ConsentStatus.VALID or grant.expires_at <= caller.now
+        if ended or not self._same_participant(caller, grant.client_id):
+            return INACTIVE
         return {
             "active": True,
             "client_id": grant.client_id,
@@ -127,16 +123,10 @@ class Grants:
 
     async def query(self, caller: Caller, grant_id: str) -> dict[str, Any]:
         """What was granted. Raises NotFound: others' grants, and those that ended, do not exist."""
-        found: list[tuple[OAuthGrant, Consent]] = []
-
-        def look(grant: OAuthGrant | None, consent: Consent | None) -> GrantStep | None:
-            found[:] = [(grant, consent)] if grant is not None and consent is not None else []
-            return None
-
-        await self._state.by_id(grant_id, look)
-        if not found:
+        found = await self._state.grant(grant_id)
+        if found is None:
             raise NotFound()
-        grant, consent = found[0]
+        grant, consent = found
         if grant.ended is not None or grant.expires_at <= caller.now or grant.client_id != caller.token.client_id:
             raise NotFound()
         return {

@@ -59,6 +59,12 @@ class Grants(Protocol):
     async def by_id(self, grant_id: str, decide: GrantDecision) -> OAuthGrant | None:
         """The same for this grant."""
 
+    async def grant(self, grant_id: str) -> tuple[OAuthGrant, Consent] | None:
+        """This grant with its consent, both as committed. To look only: nothing is locked."""
+
+    async def grant_by_refresh(self, refresh_hash: str) -> tuple[OAuthGrant, Consent] | None:
+        """The same for the grant of this refresh token."""
+
     async def live_grant(self, client_id: str, consent_id: str) -> OAuthGrant | None:
         """The client's newest grant on this consent that came without a code (Auth Code) and has not ended."""
 

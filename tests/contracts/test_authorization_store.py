@@ -208,6 +208,23 @@ class TestGrants:
         assert await store.authorization.by_id("nowhere", look) is None
         assert seen == [None] * 6
 
+    async def test_a_grant_is_looked_at_with_its_consent_as_committed(self, store: SqlStore) -> None:
+        refresh_hash, consent = hashed(), await submitted(store)
+        grant = await granted(store, consent, refresh_hash=refresh_hash)
+        await granted(store, await submitted(store), refresh_hash=hashed())
+        assert await store.authorization.grant(grant.grant_id) == (grant, consent)
+        assert await store.authorization.grant_by_refresh(refresh_hash) == (grant, consent)
+        revoked = await change(store, consent, ConsentStatus.REVOKED)
+        ended = await found(store, grant)
+        assert ended.ended is Ended.CONSENT_REVOKED
+        assert await store.authorization.grant(grant.grant_id) == (ended, revoked)
+        assert await store.authorization.grant_by_refresh(refresh_hash) == (ended, revoked)
+
+    async def test_what_is_no_grants_is_no_grant(self, store: SqlStore) -> None:
+        grant = await granted(store)
+        assert await store.authorization.grant("nowhere") is None
+        assert await store.authorization.grant_by_refresh(grant.grant_id) is None
+
     async def test_of_twenty_redemptions_of_one_code_one_succeeds(self, store: SqlStore, replica: Opener) -> None:
         grant = await granted(store)
         code_hash = grant.code_hash

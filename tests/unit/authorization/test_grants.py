@@ -139,6 +139,14 @@ async def test_a_refresh_token_of_what_ended_is_inactive(server: Server, end: st
     assert await look(server, answer["refresh_token"]) == INACTIVE
 
 
+async def test_who_only_looks_waits_for_no_writer(server: Server) -> None:
+    _, answer = await server.granted()
+    for change in ("by_refresh", "by_id"):
+        server.state.before[change] = UpstreamUnavailable()
+    assert (await look(server, answer["refresh_token"]))["active"] is True
+    assert (await server.grants.query(server.managing(), answer["grant_id"]))["created_at"] == NOW
+
+
 @pytest.mark.parametrize("hint", ["access_token", "refresh_token", "something"])
 async def test_a_hint_changes_nothing(server: Server, hint: str) -> None:
     """RFC 7662 §2.1: it may be wrong."""
