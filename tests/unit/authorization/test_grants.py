@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
+from gateway.authorization.grants import Grants
 from gateway.core.model import ConsentStatus
 from gateway.errors import AuditUnavailable, NotFound, UpstreamUnavailable
+from gateway.oauth.access_token import AccessToken
 from gateway.oauth.grant import Ended
 from tests.fakes_authorization import CLIENTS, RESOURCE, Server, claims_of, holds_none, refused, subject_of
 from tests.fakes_flows import INTERACTION
@@ -98,6 +100,31 @@ async def test_a_token_of_a_client_that_a_reload_took_out_is_inactive(server: Se
 async def test_another_issuers_token_is_none_of_ours(server: Server) -> None:
     assert (await server.tokens.verify(foreign())).issuer == "https://other-issuer.example"  # the resource believes it
     assert await look(server, foreign()) == INACTIVE
+
+
+class Unreachable:
+    """`ports.TokenVerifier` while no issuer's keys can be had."""
+
+    async def verify(self, token: str) -> AccessToken:
+        raise UpstreamUnavailable(private="keys")
+
+
+async def test_another_issuers_token_needs_none_of_its_keys(server: Server) -> None:
+    """RFC 7662 §2.2, RFC 7009 §2.2: it is inactive, and giving it back is no error, whatever its issuer does now."""
+    away = Grants(
+        issuer=ISSUER,
+        state=server.state,
+        tokens=Unreachable(),
+        liveness=server.liveness,
+        roster=server.world.roster,
+        audit=server.audit,
+        recorder=server.world.recorder,
+        clock=server.clock,
+    )
+    assert await away.introspect(server.caller(), {"token": foreign()}) == INACTIVE
+    await away.revoke(server.caller(), {"token": foreign()})
+    with pytest.raises(UpstreamUnavailable):  # of one that says to be ours nobody can tell
+        await away.introspect(server.caller(), {"token": foreign(iss=ISSUER)})
 
 
 @pytest.mark.parametrize("end", ["consent", "grant", "token", "time"])
