@@ -15,7 +15,7 @@ from gateway.authorization.interactions import Gone, Interactions, Leave, NotThe
 from gateway.errors import NotFound, SchemaInvalid
 from gateway.http.boundary import INTERACTION, OUTCOME
 from gateway.http.browser import page, see_other
-from gateway.http.cookies import LOGIN, SESSION, Journey
+from gateway.http.cookies import LOGIN, SESSION, SIGNED_OUT, Journey
 from gateway.http.visits import CONSENTS, INTERACTIONS, Visits, query_of, returns_to
 from gateway.oauth.grant import OwnerSession
 from gateway.pages.views import Decision, DecisionForm, Problem
@@ -109,6 +109,8 @@ class ConsentPages:
         else:
             response = see_other(journey.to)
             self.visits.cookies.begin_session(response, session)
+            if self.visits.cookies.signed_out(request):
+                self.visits.cookies.forget(response, SIGNED_OUT)
         self.visits.cookies.forget(response, LOGIN)
         return response
 
@@ -125,6 +127,7 @@ class ConsentPages:
         await self.visits.owners.sign_out(self.visits.cookies.session(request))
         response = see_other("/signed-out")
         self.visits.cookies.forget(response, SESSION)
+        self.visits.cookies.remember_sign_out(response)
         return response
 
     async def signed_out(self, request: web.Request) -> web.Response:

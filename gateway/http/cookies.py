@@ -13,6 +13,7 @@ from gateway.ports import Sealer
 
 # RFC 6265bis §4.1.3.2: `__Host-` keeps a cookie to this host, over TLS, for all paths; nobody beside it can set one.
 SESSION, LOGIN, LANGUAGE = "__Host-session", "__Host-login", "__Host-language"
+SIGNED_OUT = "__Host-signed-out"  # who signs in next is asked who they are, whatever session the provider has
 _LOGIN_SECONDS = 600
 _LANGUAGE_SECONDS = 31_536_000
 _CHARACTERS_MAX = 4_096
@@ -36,6 +37,9 @@ class Cookies:
     def language(self, request: web.Request) -> str | None:
         return _bounded(request.cookies.get(LANGUAGE))
 
+    def signed_out(self, request: web.Request) -> bool:
+        return SIGNED_OUT in request.cookies
+
     def journey(self, request: web.Request) -> Journey | None:
         """None without the cookie, and for one that was not sealed here."""
         value = _bounded(request.cookies.get(LOGIN))
@@ -54,6 +58,9 @@ class Cookies:
     def begin_journey(self, response: web.StreamResponse, journey: Journey) -> None:
         sealed = self._sealer.seal(orjson.dumps({"secret": journey.secret, "to": journey.to}).decode(), context=LOGIN)
         _set(response, LOGIN, base64.urlsafe_b64encode(sealed).decode(), seconds=_LOGIN_SECONDS)
+
+    def remember_sign_out(self, response: web.StreamResponse) -> None:
+        _set(response, SIGNED_OUT, "1", seconds=None)
 
     def remember_language(self, response: web.StreamResponse, language: str) -> None:
         _set(response, LANGUAGE, language, seconds=_LANGUAGE_SECONDS)

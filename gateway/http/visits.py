@@ -81,6 +81,8 @@ class Visits:
     async def to_login(
         self, request: web.Request, to: str, *, fresh: bool = False, acr_values: tuple[str, ...] = ()
     ) -> web.Response:
+        # Behind a sign-out, the provider's own session would bring the same person back, and let others in as them.
+        fresh = fresh or self.cookies.signed_out(request)
         challenge = await self.owners.begin_sign_in(
             fresh=fresh, acr_values=acr_values, locale=self.language(request).value
         )

@@ -10,7 +10,7 @@ import pytest
 
 from gateway.authorization.handles import REQUEST_URI
 from gateway.core.model import Consent, ConsentStatus
-from gateway.http.cookies import LOGIN, SESSION
+from gateway.http.cookies import LOGIN, SESSION, SIGNED_OUT
 from tests.authorization_parts import OTHER_OWNER
 from tests.consent_site import Guest, Seen, Site, consent_site, filled
 from tests.fakes_authorization import LIVES
@@ -368,12 +368,28 @@ async def test_signing_out_ends_the_session_everywhere(site: Site, owner: Guest)
     await owner.sign_in()
     before = dict(owner.cookies)
     seen = await owner.post("/logout", filled(await owner.form("/consents", "/logout")))
-    assert (seen.status, seen.location, owner.cookies) == (303, "/signed-out", {})
+    assert (seen.status, seen.location, owner.cookies) == (303, "/signed-out", {SIGNED_OUT: "1"})
     page = await owner.get("/signed-out")
     assert "You are signed out" in page.page.text
     assert page.page.link_to("/login") is not None
     owner.cookies = before
     assert (await owner.get("/consents")).page.link_to("/login") is not None
+
+
+async def test_who_comes_after_a_sign_out_is_asked_who_they_are(site: Site, owner: Guest) -> None:
+    """The provider's own session would bring the same person back, whoever sits there now."""
+    one = await asked(site)
+    await owner.sign_in(OTHER_OWNER)
+    await owner.post("/logout", filled(await owner.form(one.place, "/logout")))
+    for path in (one.place, "/login"):
+        await owner.get(path)
+        assert site.server.login.asked[-1][0] is True
+    await owner.get(one.place)
+    await owner.get("/login/callback?code=c")
+    assert owner.cookies.keys() == {SESSION}
+    await owner.get("/login")
+    assert site.server.login.asked[-1][0] is False
+    assert "code" in answer(await decided(owner, one, "approve"))
 
 
 async def test_pages_are_read_and_forms_are_sent(owner: Guest) -> None:

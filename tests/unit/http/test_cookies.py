@@ -7,7 +7,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 
-from gateway.http.cookies import LANGUAGE, LOGIN, SESSION, Cookies, Journey
+from gateway.http.cookies import LANGUAGE, LOGIN, SESSION, SIGNED_OUT, Cookies, Journey
 from tests.fakes import FakeSealer
 
 JOURNEY = Journey(secret="of-the-login", to="/consents")
@@ -36,11 +36,12 @@ def sealed(text: str, context: str = LOGIN) -> str:
 
 
 def test_every_cookie_is_of_this_host_alone_and_out_of_scripts_reach(cookies: Cookies) -> None:
-    responses = [web.Response() for _ in range(4)]
+    responses = [web.Response() for _ in range(5)]
     cookies.begin_session(responses[0], "secret")
     cookies.begin_journey(responses[1], JOURNEY)
     cookies.remember_language(responses[2], "en")
     cookies.forget(responses[3], SESSION)
+    cookies.remember_sign_out(responses[4])
     for response in responses:
         found = set_by(response)
         assert found["name"].startswith("__Host-")
@@ -73,6 +74,15 @@ def test_a_language_is_remembered_for_a_year(cookies: Cookies) -> None:
     found = set_by(response)
     assert (found["name"], found["max-age"]) == (LANGUAGE, "31536000")
     assert cookies.language(sending(**{LANGUAGE: found["value"]})) == "zh-Hant"
+
+
+def test_a_sign_out_is_remembered_as_long_as_the_browser_runs(cookies: Cookies) -> None:
+    response = web.Response()
+    cookies.remember_sign_out(response)
+    found = set_by(response)
+    assert (found["name"], "max-age" in found) == (SIGNED_OUT, False)
+    assert cookies.signed_out(sending(**{SIGNED_OUT: found["value"]}))
+    assert not cookies.signed_out(sending(**{SESSION: "1"}))
 
 
 def test_forgetting_ends_the_cookie_now(cookies: Cookies) -> None:
