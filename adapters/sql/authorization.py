@@ -15,8 +15,8 @@ from adapters.sql.changes import Change, Statement, Work
 from adapters.sql.commit import GroupCommit
 from gateway.audit.record import Record
 from gateway.core.model import Consent
-from gateway.oauth.grant import AuthCode, Ended, OAuthGrant, OwnerSession, PushedRequest, Revocation
-from gateway.ports import GrantDecision, GrantStep, Sealer
+from gateway.oauth.grant import AuthCode, Ended, OAuthGrant, OwnerSession, PushedRequest
+from gateway.ports import Announced, GrantDecision, GrantStep, Sealer
 
 
 class SqlAuthorizationStore:
@@ -111,8 +111,8 @@ class SqlAuthorizationStore:
 
     # --- revocations and replays --------------------------------------------------------------------------------
 
-    async def revocations(self, *, after: int, now: int) -> Sequence[Revocation]:
-        found: Sequence[Revocation] = await self._reads.run(
+    async def revocations(self, *, after: int, now: int) -> Announced:
+        found: Announced = await self._reads.run(
             lambda connection: queries.revocations(connection, after=after, now=now)
         )
         return found

@@ -13,8 +13,8 @@ from adapters.sql import rows as store_rows
 from adapters.sql import tables as store_tables
 from adapters.sql.prepared import Prepared, insertion
 from gateway.core.model import Consent
-from gateway.oauth.grant import OAuthGrant, OwnerSession, PushedRequest, Revocation
-from gateway.ports import Sealer
+from gateway.oauth.grant import OAuthGrant, OwnerSession, PushedRequest
+from gateway.ports import Announced, Sealer
 
 ENDED_GRANT_SECONDS = 86_400
 """How long a grant that ended or expired is kept: what it was asked for is then refused for its reason."""
@@ -23,6 +23,7 @@ REPLAY_KEPT_SECONDS = 60
 
 _requests, _grants, _sessions = tables.requests.c, tables.grants.c, tables.sessions.c
 _revocations, _consents = tables.revocations.c, store_tables.consents.c
+_counters = store_tables.counters.c
 
 _INSERT_REQUEST = insertion(tables.requests)
 _INSERT_SESSION = insertion(tables.sessions)
@@ -49,6 +50,7 @@ _WITH_CONSENT = select(
 ).where(_grants.consent_id == _consents.consent_id)
 _GRANT = Prepared(_WITH_CONSENT.where(_grants.grant_id == bindparam("id")))
 _GRANT_BY_REFRESH = Prepared(_WITH_CONSENT.where(_grants.refresh_hash == bindparam("id")))
+_NEWEST = Prepared(select(_counters.value).where(_counters.name == bindparam("counter")))
 _REVOCATIONS = Prepared(
     select(*(_revocations[name] for name in rows.REVOCATION_COLUMNS))
     .where(_revocations.sequence > bindparam("after"), _revocations.until > bindparam("now"))
@@ -106,8 +108,11 @@ def consents_of(
     return [store_rows.consent(row, sealer) for row in connection.execute(query)]
 
 
-def revocations(connection: Connection, *, after: int, now: int) -> Sequence[Revocation]:
-    return [rows.revocation(row) for row in _REVOCATIONS.rows(connection, {"after": after, "now": now})]
+def revocations(connection: Connection, *, after: int, now: int) -> Announced:
+    # The number first: of what is committed in between it may say less than the rows, and never more.
+    [(newest,)] = _NEWEST.rows(connection, {"counter": "revocations"})
+    found = _REVOCATIONS.rows(connection, {"after": after, "now": now})
+    return Announced(rows=[rows.revocation(row) for row in found], newest=newest)
 
 
 def sweep(connection: Connection, *, now: float, limit: int) -> int:

@@ -78,9 +78,18 @@ class Liveness:
             if self._recent():
                 return  # by another request's look
             began, announcements = self._clock.monotonic(), self._announcements
-            self._learn(await self._revocations.revocations(after=self._sequence, now=int(self._clock.now())))
+            await self._read()
             # A look that began before this process announced something need not have seen it.
             self._looked_at = began if announcements == self._announcements else None
+
+    async def _read(self) -> None:
+        told = await self._revocations.revocations(after=self._sequence, now=int(self._clock.now()))
+        if told.newest < self._sequence:
+            # The database went back (a failover, a restore), and its next announcements get numbers that we believed
+            # to have read. What was announced before is still believed: a token too few is better than one too many.
+            self._sequence = 0
+            told = await self._revocations.revocations(after=0, now=int(self._clock.now()))
+        self._learn(told.rows)
 
     def _learn(self, announced: Iterable[Revocation]) -> None:
         for one in announced:

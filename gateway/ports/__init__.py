@@ -4,6 +4,7 @@ Every port method may raise the gateway's errors only; an adapter translates the
 """
 
 from gateway.ports.authorization import (
+    Announced,
     AuthorizationStore,
     GrantDecision,
     Grants,
@@ -74,6 +75,7 @@ __all__ = [
     "Accepted",
     "AccessToken",
     "AdvanceDecision",
+    "Announced",
     "Approvals",
     "Archive",
     "AuditLog",

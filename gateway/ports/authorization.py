@@ -24,13 +24,21 @@ GrantDecision = Callable[[OAuthGrant | None, Consent | None], GrantStep | None]
 keeps it. May raise an `OAuthRefusal` or a GatewayError: nothing is written then. May be called more than once."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Announced:
+    """`newest`: the last sequence that was given to any announcement, as committed no later than `rows` were read."""
+
+    rows: Sequence[Revocation]
+    newest: int
+
+
 class Revocations(Protocol):
     """Announced in the same transaction as what they follow from: a consent that is revoked or expires, a grant that
     ends, a token that its client gives back."""
 
-    async def revocations(self, *, after: int, now: int) -> Sequence[Revocation]:
+    async def revocations(self, *, after: int, now: int) -> Announced:
         """All with a sequence above `after` and an `until` above `now`, in order. A reader that goes on behind the last
-        one it saw misses none."""
+        one it saw misses none, as long as `newest` is not below that one: then the database is an earlier one."""
 
     async def revoke_token(self, token_id: str, *, until: int, records: Sequence[Record]) -> None:
         """Announce one access token (`jti`). Again: announced again. Durable on return."""

@@ -61,7 +61,7 @@ async def found(store: SqlStore, grant: OAuthGrant) -> OAuthGrant:
 
 async def announced(store: SqlStore, *, after: int = 0, now: int = NOW) -> list[tuple[str, str, Ended, int]]:
     page = await store.authorization.revocations(after=after, now=now)
-    return [(one.kind, one.value, one.reason, one.until) for one in page]
+    return [(one.kind, one.value, one.reason, one.until) for one in page.rows]
 
 
 async def change(store: SqlStore, consent: Consent, status: ConsentStatus, *, now: int = NOW + 5) -> Consent:
@@ -380,6 +380,14 @@ class TestRevocations:
         await store.authorization.revoke_token("late", until=NOW + 2, records=())
         assert [value for _, value, _, _ in await announced(store, now=NOW + 1)] == ["late"]
 
+    async def test_the_newest_sequence_is_told_whether_or_not_its_announcement_is(self, store: SqlStore) -> None:
+        for number in range(3):
+            await store.authorization.revoke_token(f"token-{number}", until=NOW + number, records=())
+        await store.authorization.sweep(now=float(NOW + 1), limit=99)
+        for after, now, sequences in ((0, NOW, [3]), (2, NOW, [3]), (3, NOW, []), (0, NOW + 2, [])):
+            told = await store.authorization.revocations(after=after, now=now)
+            assert ([one.sequence for one in told.rows], told.newest) == (sequences, 3)
+
     async def test_a_reader_behind_the_last_sequence_misses_none(self, store: SqlStore, replica: Opener) -> None:
         consents = [await submitted(store) for _ in range(40)]
         seen: list[Revocation] = []
@@ -387,7 +395,7 @@ class TestRevocations:
         async def read(side: SqlStore) -> None:
             while len(seen) < 100:
                 after = seen[-1].sequence if seen else 0
-                seen.extend(await side.authorization.revocations(after=after, now=NOW))
+                seen.extend((await side.authorization.revocations(after=after, now=NOW)).rows)
 
         async with replica("replica-2") as other, asyncio.timeout(60):
             await asyncio.gather(

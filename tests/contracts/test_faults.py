@@ -18,7 +18,7 @@ from adapters.sql.changes import Change, Work
 from adapters.sql.store import SqlStore, open_store
 from gateway.core.model import Consent, ConsentStatus
 from gateway.errors import AuditUnavailable, ConsentConsumed, UpstreamUnavailable
-from gateway.ports import ConsentStep, ExchangeStep, GrantStep, NewNotice
+from gateway.ports import Announced, ConsentStep, ExchangeStep, GrantStep, NewNotice
 from tests import oauth_samples, samples
 from tests.fakes import FakeSealer
 from tests.postgresql import PostgreSQL
@@ -172,10 +172,11 @@ async def test_a_revocation_whose_commit_failed_ends_and_announces_nothing(url: 
     switch.on = False
     assert await opened.consent(consent.consent_id) == consent
     assert await opened.authorization.live_grant(grant.client_id, consent.consent_id) == grant
-    assert await opened.authorization.revocations(after=0, now=samples.NOW) == []
+    assert await opened.authorization.revocations(after=0, now=samples.NOW) == Announced(rows=[], newest=0)
     await revoke()
     assert await opened.authorization.live_grant(grant.client_id, consent.consent_id) is None
-    assert [one.sequence for one in await opened.authorization.revocations(after=0, now=samples.NOW)] == [1]
+    announced = await opened.authorization.revocations(after=0, now=samples.NOW)
+    assert ([one.sequence for one in announced.rows], announced.newest) == ([1], 1)
     await opened.close()
 
 

@@ -13,37 +13,45 @@ from gateway.errors import ConsentExpired, ConsentRevoked, GatewayError, TokenIn
 from gateway.exchange.liveness import LOOK_SECONDS, Liveness
 from gateway.oauth.access_token import AccessToken
 from gateway.oauth.grant import Ended, Revocation
-from gateway.ports import Clock
+from gateway.ports import Announced, Clock
 from tests.fakes import FakeClock
 from tests.fakes_flows import Gate, token
 from tests.samples import NOW
 
 
-class Announced:
+class Announcements:
     """`ports.Revocations`, in memory."""
 
     def __init__(self) -> None:
         self.rows: list[Revocation] = []
+        self.newest = 0
         self.looks: list[int] = []  # behind which sequence
         self.broken = False
         self.gate: Gate | None = None
 
     def add(self, kind: str, value: str, reason: Ended, *, until: int = NOW + 3_600) -> None:
-        self.rows.append(Revocation(sequence=len(self.rows) + 1, kind=kind, value=value, reason=reason, until=until))
+        self.newest += 1
+        self.rows.append(Revocation(sequence=self.newest, kind=kind, value=value, reason=reason, until=until))
 
-    async def revocations(self, *, after: int, now: int) -> Sequence[Revocation]:
+    def go_back(self, newest: int) -> None:
+        """As a database does that is restored from before, or whose standby had not seen the last commits."""
+        self.rows = [row for row in self.rows if row.sequence <= newest]
+        self.newest = newest
+
+    async def revocations(self, *, after: int, now: int) -> Announced:
         self.looks.append(after)
         if self.gate is not None:
             await self.gate()
         if self.broken:
             raise UpstreamUnavailable()
-        return [row for row in self.rows if row.sequence > after and row.until > now]
+        rows = [row for row in self.rows if row.sequence > after and row.until > now]
+        return Announced(rows=rows, newest=self.newest)
 
     async def revoke_token(self, token_id: str, *, until: int, records: Sequence[Any]) -> None:
         self.add("token", token_id, Ended.TOKEN_REVOKED, until=until)
 
 
-def replica(announced: Announced, clock: Clock) -> Liveness:
+def replica(announced: Announcements, clock: Clock) -> Liveness:
     return Liveness(revocations=announced, clock=clock)
 
 
@@ -58,16 +66,16 @@ def clock() -> FakeClock:
 
 
 @pytest.fixture
-def announced() -> Announced:
-    return Announced()
+def announced() -> Announcements:
+    return Announcements()
 
 
 @pytest.fixture
-def liveness(announced: Announced, clock: FakeClock) -> Liveness:
+def liveness(announced: Announcements, clock: FakeClock) -> Liveness:
     return replica(announced, clock)
 
 
-async def test_a_token_of_which_nothing_was_announced_lives(announced: Announced, liveness: Liveness) -> None:
+async def test_a_token_of_which_nothing_was_announced_lives(announced: Announcements, liveness: Liveness) -> None:
     announced.add("consent", "another", Ended.CONSENT_REVOKED)
     announced.add("consent", "jti-1", Ended.CONSENT_REVOKED)  # a name is of its kind
     await liveness.check(consent_token("consent-1"))
@@ -86,7 +94,7 @@ async def test_a_token_of_which_nothing_was_announced_lives(announced: Announced
     ],
 )
 async def test_what_was_announced_ends_the_token_for_its_reason(
-    announced: Announced, liveness: Liveness, what: tuple[str, str], reason: Ended, refusal: type[GatewayError]
+    announced: Announcements, liveness: Liveness, what: tuple[str, str], reason: Ended, refusal: type[GatewayError]
 ) -> None:
     announced.add(*what, reason)
     with pytest.raises(refusal) as refused:
@@ -95,7 +103,7 @@ async def test_what_was_announced_ends_the_token_for_its_reason(
         assert refused.value.private == reason.value.lower()
 
 
-async def test_a_token_of_no_consent_ends_by_its_own_id_only(announced: Announced, liveness: Liveness) -> None:
+async def test_a_token_of_no_consent_ends_by_its_own_id_only(announced: Announcements, liveness: Liveness) -> None:
     machine = token(token_id="jti-1")
     announced.add("grant", "", Ended.GRANT_REVOKED)
     await liveness.check(machine)
@@ -106,7 +114,7 @@ async def test_a_token_of_no_consent_ends_by_its_own_id_only(announced: Announce
 
 
 async def test_a_token_of_several_consents_lives_as_long_as_one_of_them(
-    announced: Announced, liveness: Liveness
+    announced: Announcements, liveness: Liveness
 ) -> None:
     several = consent_token("consent-1", "consent-2")
     announced.add("consent", "consent-1", Ended.CONSENT_REVOKED)
@@ -128,7 +136,7 @@ async def test_a_consents_time_needs_no_announcement(liveness: Liveness, clock: 
 
 
 async def test_another_replica_sees_it_at_its_next_look(
-    announced: Announced, liveness: Liveness, clock: FakeClock
+    announced: Announcements, liveness: Liveness, clock: FakeClock
 ) -> None:
     believed = consent_token("consent-1")
     await liveness.check(believed)
@@ -143,7 +151,7 @@ async def test_another_replica_sees_it_at_its_next_look(
 
 
 async def test_the_next_look_goes_on_behind_the_last_one(
-    announced: Announced, liveness: Liveness, clock: FakeClock
+    announced: Announcements, liveness: Liveness, clock: FakeClock
 ) -> None:
     for number in range(3):
         announced.add("token", f"other-{number}", Ended.TOKEN_REVOKED)
@@ -152,7 +160,25 @@ async def test_the_next_look_goes_on_behind_the_last_one(
     assert announced.looks == [0, 1, 2]
 
 
-async def test_the_process_that_announced_it_sees_it_at_once(announced: Announced, liveness: Liveness) -> None:
+async def test_after_the_database_went_back_its_numbers_are_read_again(
+    announced: Announcements, liveness: Liveness, clock: FakeClock
+) -> None:
+    for number in range(3):
+        announced.add("token", f"before-{number}", Ended.TOKEN_REVOKED)
+    await liveness.check(token())
+    announced.go_back(1)
+    announced.add("token", "jti-1", Ended.TOKEN_REVOKED)  # its number was another's
+    clock.advance(LOOK_SECONDS)
+    with pytest.raises(TokenInvalid):
+        await liveness.check(token(token_id="jti-1"))
+    with pytest.raises(TokenInvalid):  # what was lost there is known here
+        await liveness.check(token(token_id="before-2"))
+    clock.advance(LOOK_SECONDS)
+    await liveness.check(token())
+    assert announced.looks == [0, 3, 0, 2]
+
+
+async def test_the_process_that_announced_it_sees_it_at_once(announced: Announcements, liveness: Liveness) -> None:
     await liveness.check(consent_token("consent-1"))
     announced.add("consent", "consent-1", Ended.CONSENT_REVOKED)
     liveness.look_again()
@@ -160,7 +186,7 @@ async def test_the_process_that_announced_it_sees_it_at_once(announced: Announce
         await liveness.check(consent_token("consent-1"))
 
 
-async def test_requests_that_come_together_share_one_look(announced: Announced, liveness: Liveness) -> None:
+async def test_requests_that_come_together_share_one_look(announced: Announcements, liveness: Liveness) -> None:
     announced.gate = Gate()
     async with asyncio.TaskGroup() as tasks:
         for _ in range(10):
@@ -170,7 +196,9 @@ async def test_requests_that_come_together_share_one_look(announced: Announced, 
     assert announced.looks == [0]
 
 
-async def test_what_was_announced_during_a_look_is_seen_by_the_next(announced: Announced, liveness: Liveness) -> None:
+async def test_what_was_announced_during_a_look_is_seen_by_the_next(
+    announced: Announcements, liveness: Liveness
+) -> None:
     """This process revokes while a request's look is under way: that look's age must not hide the revocation."""
     announced.gate = gate = Gate()
     announced.add("token", "unrelated", Ended.TOKEN_REVOKED)
@@ -186,7 +214,7 @@ async def test_what_was_announced_during_a_look_is_seen_by_the_next(announced: A
 
 
 async def test_while_nobody_can_tell_nothing_is_believed(
-    announced: Announced, liveness: Liveness, clock: FakeClock
+    announced: Announcements, liveness: Liveness, clock: FakeClock
 ) -> None:
     await liveness.check(token())
     announced.broken = True
@@ -200,7 +228,7 @@ async def test_while_nobody_can_tell_nothing_is_believed(
 
 
 async def test_what_no_token_can_outlive_is_forgotten(
-    announced: Announced, liveness: Liveness, clock: FakeClock
+    announced: Announcements, liveness: Liveness, clock: FakeClock
 ) -> None:
     for number in range(2_000):
         announced.add("token", f"short-{number}", Ended.TOKEN_REVOKED, until=NOW + 10)

@@ -13,7 +13,7 @@ from adapters.sql import engine as engines
 from adapters.sql import migrations, rows
 from adapters.sql.store import open_store
 from gateway.core.model import Approval, Consent, ConsentStatus
-from gateway.ports import ExchangeStep
+from gateway.ports import Announced, ExchangeStep
 from tests import samples
 from tests.fakes import FakeSealer
 from tests.postgresql import PostgreSQL
@@ -69,7 +69,7 @@ async def test_consents_of_the_first_version_keep_everything_and_know_their_owne
             decide=lambda found: ExchangeStep(exchange=samples.exchange(found or consents[0])),
         )
         assert made.exchange.consent_id == consents[1].consent_id
-        assert await store.authorization.revocations(after=0, now=0) == []
+        assert await store.authorization.revocations(after=0, now=0) == Announced(rows=[], newest=0)
 
 
 def test_more_consents_than_one_page_are_filled(url: str) -> None:
