@@ -1,7 +1,7 @@
 """Whether what a token rests on is still there: on every request, on every replica, at most half a second late.
 
-A revocation is announced in the store with the change that it follows from. Before a token is believed, this process
-has looked there no longer ago than `look_seconds`; requests that come together share one look.
+A revocation is announced in the store with the change that it follows from. A token is believed on a look there that
+began less than `look_seconds` before; requests that come together share one.
 """
 
 from __future__ import annotations
@@ -10,12 +10,14 @@ import asyncio
 from collections.abc import Iterable
 
 from gateway.core.consent import Grant
-from gateway.errors import ConsentExpired, ConsentRevoked, GatewayError, TokenInvalid
+from gateway.errors import ConsentExpired, ConsentRevoked, GatewayError, TokenInvalid, UpstreamUnavailable
 from gateway.oauth.access_token import AccessToken
 from gateway.oauth.grant import Ended, Revocation
 from gateway.ports import Clock, Revocations
 
 LOOK_SECONDS = 0.5
+LOOKS_MAX = 3
+"""Looks that one request waits for: one that takes longer than it may be old says nothing about now."""
 _FORGET_EVERY = 1_024  # revocations that are learnt between two rounds of forgetting
 
 
@@ -24,8 +26,9 @@ class Liveness:
         self._revocations = revocations
         self._clock = clock
         self._look_seconds = look_seconds
-        self._looked_at: float | None = None
         self._announcements = 0  # by this process
+        self._looks = 0
+        self._view: tuple[float, int] | None = None  # when the last good look began, after how many announcements
         self._sequence = 0
         self._gone: dict[tuple[str, str], Revocation] = {}
         self._learnt = 0
@@ -65,22 +68,33 @@ class Liveness:
 
     def look_again(self) -> None:
         """Something was announced by this process: its next request sees it."""
-        self._looked_at = None
         self._announcements += 1
 
-    def _recent(self) -> bool:
-        return self._looked_at is not None and self._clock.monotonic() - self._looked_at < self._look_seconds
+    def _seen(self, announcements: int) -> bool:
+        # A look that began before this process announced something need not have seen it.
+        if self._view is None or self._view[1] < announcements:
+            return False
+        return self._clock.monotonic() - self._view[0] < self._look_seconds
 
     async def _look(self) -> None:
-        if self._recent():
-            return
-        async with self._looking:
-            if self._recent():
-                return  # by another request's look
-            began, announcements = self._clock.monotonic(), self._announcements
+        announcements = self._announcements
+        for _ in range(LOOKS_MAX):
+            if self._seen(announcements):
+                return
+            looks = self._looks
+            async with self._looking:
+                if self._looks == looks:  # else another request's look has just ended, well or not
+                    await self._look_once()
+        if not self._seen(announcements):
+            raise UpstreamUnavailable(private="no_recent_look")
+
+    async def _look_once(self) -> None:
+        began, announcements = self._clock.monotonic(), self._announcements
+        try:
             await self._read()
-            # A look that began before this process announced something need not have seen it.
-            self._looked_at = began if announcements == self._announcements else None
+        finally:
+            self._looks += 1
+        self._view = began, announcements
 
     async def _read(self) -> None:
         told = await self._revocations.revocations(after=self._sequence, now=int(self._clock.now()))

@@ -13,7 +13,7 @@ from gateway.app.desk import open_desk
 from gateway.app.parts import open_parts
 from gateway.core.model import ConsentStatus
 from gateway.errors import ConsentRevoked
-from gateway.exchange.liveness import Liveness
+from gateway.exchange.liveness import LOOK_SECONDS, Liveness
 from gateway.ports import ConsentStep
 from tests import samples
 from tests.fakes import FakeClock
@@ -28,13 +28,14 @@ async def test_what_is_revoked_at_the_desk_ends_in_the_running_gateway(tmp_path:
     async with open_parts(*place.loaded(), log_to(Events())) as parts:
         consent = await parts.store.submit(lambda _: ConsentStep(consent=samples.consent()), samples.idempotency())
         clock = FakeClock(parts.clock.now())
-        liveness = Liveness(revocations=parts.state, clock=clock, look_seconds=0)
+        liveness = Liveness(revocations=parts.state, clock=clock)
         believed = token(grants=(full_grant(consent, expire_time=None),))
         await liveness.check(believed)
         async with open_consent_desk(place.config) as desk:
             revoked = await desk.owned.revoke_as(desk.actor, consent.consent_id, "LEGAL_ORDER")
         assert revoked.status is ConsentStatus.REVOKED
         assert await parts.store.consent(consent.consent_id) == revoked
+        clock.advance(LOOK_SECONDS)
         with pytest.raises(ConsentRevoked):
             await liveness.check(believed)
         replica = Liveness(revocations=parts.state, clock=clock)

@@ -10,7 +10,7 @@ import pytest
 
 from gateway.core.consent import Grant
 from gateway.errors import ConsentExpired, ConsentRevoked, GatewayError, TokenInvalid, UpstreamUnavailable
-from gateway.exchange.liveness import LOOK_SECONDS, Liveness
+from gateway.exchange.liveness import LOOK_SECONDS, LOOKS_MAX, Liveness
 from gateway.oauth.access_token import AccessToken
 from gateway.oauth.grant import Ended, Revocation
 from gateway.ports import Announced, Clock
@@ -22,12 +22,14 @@ from tests.samples import NOW
 class Announcements:
     """`ports.Revocations`, in memory."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: FakeClock) -> None:
+        self.clock = clock
         self.rows: list[Revocation] = []
         self.newest = 0
         self.looks: list[int] = []  # behind which sequence
         self.broken = False
         self.gate: Gate | None = None
+        self.takes: list[float] = []  # how long the next looks take, by this clock
 
     def add(self, kind: str, value: str, reason: Ended, *, until: int = NOW + 3_600) -> None:
         self.newest += 1
@@ -40,12 +42,16 @@ class Announcements:
 
     async def revocations(self, *, after: int, now: int) -> Announced:
         self.looks.append(after)
+        rows = [row for row in self.rows if row.sequence > after and row.until > now]
+        told = Announced(rows=rows, newest=self.newest)  # from here on, the answer is under way
+        await asyncio.sleep(0)  # others come in between
         if self.gate is not None:
             await self.gate()
         if self.broken:
             raise UpstreamUnavailable()
-        rows = [row for row in self.rows if row.sequence > after and row.until > now]
-        return Announced(rows=rows, newest=self.newest)
+        if self.takes:
+            self.clock.advance(self.takes.pop(0))
+        return told
 
     async def revoke_token(self, token_id: str, *, until: int, records: Sequence[Any]) -> None:
         self.add("token", token_id, Ended.TOKEN_REVOKED, until=until)
@@ -66,8 +72,8 @@ def clock() -> FakeClock:
 
 
 @pytest.fixture
-def announced() -> Announcements:
-    return Announcements()
+def announced(clock: FakeClock) -> Announcements:
+    return Announcements(clock)
 
 
 @pytest.fixture
@@ -211,6 +217,57 @@ async def test_what_was_announced_during_a_look_is_seen_by_the_next(
     announced.add("token", "jti-1", Ended.TOKEN_REVOKED)
     with pytest.raises(TokenInvalid):
         await liveness.check(token(token_id="jti-1"))
+
+
+async def test_a_slow_look_is_made_again(announced: Announcements, liveness: Liveness) -> None:
+    announced.takes = [LOOK_SECONDS, 3.0, LOOK_SECONDS - 0.01]
+    await liveness.check(token())
+    assert len(announced.looks) == LOOKS_MAX == 3
+
+
+async def test_what_was_announced_during_a_slow_look_is_seen(announced: Announcements, liveness: Liveness) -> None:
+    announced.gate, announced.takes = Gate(), [3.0]
+    checking = asyncio.gather(liveness.check(token(token_id="jti-1")), return_exceptions=True)
+    await announced.gate.reached.wait()
+    announced.add("token", "jti-1", Ended.TOKEN_REVOKED)
+    announced.gate.opened.set()
+    [result] = await checking
+    assert isinstance(result, TokenInvalid)
+
+
+async def test_when_every_look_is_too_slow_nobody_can_tell(announced: Announcements, liveness: Liveness) -> None:
+    announced.takes = [LOOK_SECONDS] * 4
+    with pytest.raises(UpstreamUnavailable) as refused:
+        await liveness.check(token())
+    assert refused.value.private == "no_recent_look"
+    assert len(announced.looks) == LOOKS_MAX
+
+
+async def test_requests_that_come_together_share_slow_looks_too(announced: Announcements, liveness: Liveness) -> None:
+    announced.takes = [LOOK_SECONDS] * 40
+    results = await asyncio.gather(*(liveness.check(token()) for _ in range(10)), return_exceptions=True)
+    assert {type(one) for one in results} == {UpstreamUnavailable}
+    assert len(announced.looks) == LOOKS_MAX
+
+
+async def test_requests_that_come_together_share_an_outage(announced: Announcements, liveness: Liveness) -> None:
+    announced.broken = True
+    results = await asyncio.gather(*(liveness.check(token()) for _ in range(10)), return_exceptions=True)
+    assert {type(one) for one in results} == {UpstreamUnavailable}
+    assert len(announced.looks) == LOOKS_MAX
+
+
+async def test_a_process_that_announces_all_the_time_still_believes(
+    announced: Announcements, liveness: Liveness
+) -> None:
+    for _ in range(20):
+        announced.gate = gate = Gate()
+        async with asyncio.TaskGroup() as tasks:
+            checks = [tasks.create_task(liveness.check(token())) for _ in range(5)]
+            await gate.reached.wait()
+            liveness.look_again()
+            gate.opened.set()
+        assert all(check.exception() is None for check in checks)
 
 
 async def test_while_nobody_can_tell_nothing_is_believed(
