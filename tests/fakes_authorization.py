@@ -81,7 +81,7 @@ class Server:
     def __init__(self, world: World) -> None:
         self.world, self.clock, self.audit = world, world.clock, world.audit
         self.state: Any = BreakableState(world.state)
-        self.liveness = Liveness(revocations=self.state, clock=self.clock)
+        self.liveness = Liveness(revocations=self.state, clock=self.clock, own_issuer=ISSUER)
         self.owned = OwnedConsents(
             store=world.store, audit=self.audit, recorder=world.recorder, clock=self.clock, liveness=self.liveness
         )

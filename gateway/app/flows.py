@@ -66,7 +66,11 @@ def build_flows(parts: Parts, tasks: asyncio.TaskGroup, stack: contextlib.AsyncE
         limits=MemoryRateLimits(clock, keys_max=settings.rates.keys_max),
         addresses=Addresses(MemoryRateLimits(clock, keys_max=settings.rates.keys_max), settings.rates.browser.rate()),
         possession=Possession(nonces=Nonces(_derived(pseudonym_key, "dpop-nonce")), replays=parts.state, clock=clock),
-        liveness=Liveness(revocations=parts.state, clock=clock),
+        liveness=Liveness(
+            revocations=parts.state,
+            clock=clock,
+            own_issuer=settings.oauth.server.issuer if settings.oauth.server is not None else None,
+        ),
         codec=codec,
         reports=reports,
         pseudonym_key=pseudonym_key,

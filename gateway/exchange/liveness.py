@@ -22,9 +22,19 @@ _FORGET_EVERY = 1_024  # revocations that are learnt between two rounds of forge
 
 
 class Liveness:
-    def __init__(self, *, revocations: Revocations, clock: Clock, look_seconds: float = LOOK_SECONDS) -> None:
+    """`own_issuer`: the embedded authorization server; None: there is none."""
+
+    def __init__(
+        self,
+        *,
+        revocations: Revocations,
+        clock: Clock,
+        own_issuer: str | None = None,
+        look_seconds: float = LOOK_SECONDS,
+    ) -> None:
         self._revocations = revocations
         self._clock = clock
+        self._own_issuer = own_issuer
         self._look_seconds = look_seconds
         self._announcements = 0  # by this process
         self._looks = 0
@@ -63,7 +73,7 @@ class Liveness:
         if gone is not None:
             return gone.reason
         # In a token of ours it is the consent's own time, which needs no announcement; others may say what they like.
-        ours = token.grant_id is not None
+        ours = token.issuer == self._own_issuer
         return Ended.CONSENT_EXPIRED if ours and grant.expire_time is not None and grant.expire_time <= now else None
 
     def look_again(self) -> None:

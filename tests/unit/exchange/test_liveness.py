@@ -16,6 +16,7 @@ from gateway.oauth.grant import Ended, Revocation
 from gateway.ports import Announced, Clock
 from tests.fakes import FakeClock
 from tests.fakes_flows import Gate, token
+from tests.oauth_clients import ISSUER
 from tests.samples import NOW
 
 
@@ -58,12 +59,13 @@ class Announcements:
 
 
 def replica(announced: Announcements, clock: Clock) -> Liveness:
-    return Liveness(revocations=announced, clock=clock)
+    return Liveness(revocations=announced, clock=clock, own_issuer=ISSUER)
 
 
 def consent_token(*consents: str, **changes: Any) -> AccessToken:
     grants = tuple(Grant(consent_id=name, expire_time=NOW + 100) for name in consents)
-    return token(**({"token_id": "jti-1", "grant_id": "grant-1", "grants": grants} | changes))
+    ours = {"issuer": ISSUER, "token_id": "jti-1", "grant_id": "grant-1", "grants": grants}
+    return token(**(ours | changes))
 
 
 @pytest.fixture
@@ -139,6 +141,28 @@ async def test_a_consents_time_needs_no_announcement(liveness: Liveness, clock: 
     with pytest.raises(ConsentExpired):
         await liveness.check(timed)
     await liveness.check(timeless)  # the consent's row is asked where it is used
+
+
+@pytest.mark.parametrize("own_issuer", [ISSUER, None])
+async def test_another_issuer_may_say_what_it_likes_about_a_consents_time(
+    announced: Announcements, clock: FakeClock, own_issuer: str | None
+) -> None:
+    """Also where it calls its grants as we do: the consent's row is asked where it is used."""
+    liveness = Liveness(revocations=announced, clock=clock, own_issuer=own_issuer)
+    clock.advance(100)
+    await liveness.check(consent_token("consent-1", issuer="https://other.example"))
+    announced.add("consent", "consent-1", Ended.CONSENT_REVOKED)
+    clock.advance(LOOK_SECONDS)
+    with pytest.raises(ConsentRevoked):
+        await liveness.check(consent_token("consent-1", issuer="https://other.example"))
+
+
+async def test_a_token_of_ours_ends_with_its_consent_whatever_else_it_says(
+    liveness: Liveness, clock: FakeClock
+) -> None:
+    clock.advance(100)
+    with pytest.raises(ConsentExpired):
+        await liveness.check(consent_token("consent-1", grant_id=None))
 
 
 async def test_another_replica_sees_it_at_its_next_look(
