@@ -19,7 +19,7 @@ from gateway.oauth.client import Client, Clients
 from gateway.profiles.dvp_v1.signature import KeySet, key_set
 from gateway.profiles.dvp_v1.trust import Anchors, issuer_key_known, issuer_signed
 from gateway.profiles.validation import Validators
-from gateway.settings import Codes, Participants, Settings
+from gateway.settings import ClientSettings, Codes, Participants, ParticipantSettings, Settings
 from gateway.tls import RevocationLists, self_signed_certificates
 
 LEDGER_HEADERS_REMEMBERED_MAX = 4_096
@@ -55,14 +55,28 @@ def view(settings: Settings, participants: Participants, validators: Validators)
 
 
 def self_signed(participants: Participants) -> list[x509.Certificate]:
-    """The certificates by which clients prove themselves without an authority. Raises TlsMaterialError."""
+    """The certificates by which clients prove themselves without an authority. Raises as `own_certificates` does."""
     return [
         certificate
         for participant in participants.participants
         for client in participant.clients
         for file in client.certificate_files
-        for certificate in self_signed_certificates(file)
+        for certificate in own_certificates(participant, client, file)
     ]
+
+
+def own_certificates(participant: ParticipantSettings, client: ClientSettings, file: Path) -> list[x509.Certificate]:
+    """A client's self-signed ones in this file. Raises TlsMaterialError, and ValueError for one that is not listed.
+
+    Listed by its sha256: whoever signs for themselves may take the names of another participant's certificate.
+    """
+    listed = {rule.sha256 for rule in participant.certificates}
+    certificates = list(self_signed_certificates(file))
+    if any(one.fingerprint(SHA256()).hex() not in listed for one in certificates):
+        raise ValueError(
+            f"{file}: client {client.id} has a certificate that its participant's `certificates` do not list by sha256"
+        )
+    return certificates
 
 
 def client_keys(file: Path) -> oauth_keys.KeySet:
@@ -79,7 +93,9 @@ def _clients(participants: Participants) -> Iterator[Client]:
         for client in participant.clients:
             if client.authentication is None:
                 continue
-            certificates = [one for file in client.certificate_files for one in self_signed_certificates(file)]
+            certificates = [
+                one for file in client.certificate_files for one in own_certificates(participant, client, file)
+            ]
             yield Client(
                 client_id=client.id,
                 participant_id=participant.id,

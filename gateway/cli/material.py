@@ -11,7 +11,7 @@ from pathlib import Path
 
 import orjson
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from cryptography.hazmat.primitives.serialization import Encoding, load_pem_public_key
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from adapters.clock import SystemClock
 from adapters.keys.file import AesGcmSealer, FileSigner, read_secret
@@ -19,9 +19,8 @@ from adapters.keys.log_key import log_signers
 from gateway.app.attestation import http_authority, http_witness
 from gateway.app.authorization import login_credentials
 from gateway.app.forwarding import event_target
-from gateway.app.identities import client_keys
+from gateway.app.identities import client_keys, own_certificates
 from gateway.app.introspecting import introspection
-from gateway.core.model import CertificateRule
 from gateway.oauth.keys import KeysInvalid, parse_keys
 from gateway.profiles.dvp_v1.signature import key_set
 from gateway.settings import Audit, Introspection, Issuer, OAuth, Participants, ParticipantSettings, Settings
@@ -30,8 +29,6 @@ from gateway.tls import (
     TlsMaterialError,
     client_context,
     outgoing_context,
-    parse_certificate,
-    self_signed_certificates,
     server_context,
 )
 
@@ -107,19 +104,14 @@ def _introspection_openings(
 def _participant_openings(where: str, participant: ParticipantSettings) -> Iterator[tuple[str, Opened]]:
     if participant.jwks_file is not None:
         yield f"{where}.jwks_file", partial(_key_set, participant.jwks_file)
-    rules = [rule.rule() for rule in participant.certificates]
     for index, client in enumerate(participant.clients):
         if client.jwks_file is not None:
             yield f"{where}.clients.{index}.jwks_file", partial(client_keys, client.jwks_file)
         for number, file in enumerate(client.certificate_files):
-            yield f"{where}.clients.{index}.certificate_files.{number}", partial(_own_certificates, file, rules)
-
-
-def _own_certificates(file: Path, rules: Sequence[CertificateRule]) -> None:
-    for found in self_signed_certificates(file):
-        certificate = parse_certificate(found.public_bytes(Encoding.DER))
-        if not any(rule.names(certificate) for rule in rules):
-            raise ValueError(f"{file}: holds a certificate that the participant's `certificates` do not list")
+            yield (
+                f"{where}.clients.{index}.certificate_files.{number}",
+                partial(own_certificates, participant, client, file),
+            )
 
 
 def _audit_openings(audit: Audit) -> Iterator[tuple[str, Opened]]:

@@ -45,7 +45,7 @@ class ClientSettings(Section):
     subject: Name | None = None
     """tls_client_auth: RFC 4514 subject of its certificate, which must be one of the participant's."""
     certificate_files: tuple[File, ...] = ()
-    """self_signed_tls_client_auth: PEM certificates, exactly these; `certificates` must list them too."""
+    """self_signed_tls_client_auth: PEM certificates, exactly these; `certificates` must list their sha256 too."""
     jwks_file: File | None = None
     """private_key_jwt: public keys (JWKS) of its assertions. Also of signed request objects."""
     redirect_uris: Annotated[tuple[RedirectUri, ...], Field(max_length=16)] = ()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
 
 import schemas
@@ -19,6 +21,7 @@ from gateway.tls import TlsMaterialError, parse_certificate
 from tests.certificates import self_signed as signed_by_itself
 from tests.fakes_app import Place, make_place
 
+SELF_SIGNED = "self_signed_tls_client_auth"
 VALIDATORS = Validators(schemas.load())
 
 
@@ -78,11 +81,19 @@ def test_a_list_of_a_stranger_is_refused_as_a_whole(tmp_path: Path) -> None:
         view(*place.loaded(), VALIDATORS)
 
 
-def with_clients(place: Place, *clients: dict[str, Any]) -> None:
-    """The first bank's, instead of its own."""
+def with_clients(place: Place, *clients: dict[str, Any], listed: Sequence[dict[str, str]] = ()) -> None:
+    """The first bank's, instead of its own. `listed`: more certificates of the bank."""
     registry = place.participants()
     registry["participants"][0]["clients"] = list(clients)
+    registry["participants"][0]["certificates"] += listed
     place.participants_file.write_text(yaml.safe_dump(registry))
+
+
+def own_certificate(folder: Path, name: str) -> str:
+    """Written to `name`.pem; its sha256."""
+    pem = signed_by_itself(name)[0]
+    (folder / f"{name}.pem").write_bytes(pem)
+    return x509.load_pem_x509_certificate(pem).fingerprint(SHA256()).hex()
 
 
 def test_clients_are_known_with_what_they_may(place: Place) -> None:
@@ -113,10 +124,10 @@ def test_a_client_that_only_external_issuers_know_is_none_of_the_servers(tmp_pat
 
 def test_self_signed_certificates_are_the_clients_and_the_listeners(tmp_path: Path) -> None:
     place = make_place(tmp_path, migrated=False)
-    for name in ("old", "new"):
-        (tmp_path / f"{name}.pem").write_bytes(signed_by_itself(name)[0])
-    method = "self_signed_tls_client_auth"
-    with_clients(place, {"id": "own", "authentication": method, "certificate_files": ["old.pem", "new.pem"]})
+    listed = [{"sha256": own_certificate(tmp_path, name)} for name in ("old", "new")]
+    with_clients(
+        place, {"id": "own", "authentication": SELF_SIGNED, "certificate_files": ["old.pem", "new.pem"]}, listed=listed
+    )
     settings, participants = place.loaded()
     client = view(settings, participants, VALIDATORS).clients.by_id("own")
     assert client is not None
@@ -125,14 +136,28 @@ def test_self_signed_certificates_are_the_clients_and_the_listeners(tmp_path: Pa
     assert client.certificates == {one.fingerprint(SHA256()).hex() for one in trusted}
 
 
+def test_a_self_signed_certificate_that_its_participant_does_not_list_refuses_the_whole_registry(
+    tmp_path: Path,
+) -> None:
+    """Nor is its name enough: in a certificate that it signs itself, a client may call itself what it likes."""
+    place = make_place(tmp_path, migrated=False)
+    listed = [{"sha256": own_certificate(tmp_path, "old")}, {"issuer": "CN=new", "subject": "CN=new"}]
+    own_certificate(tmp_path, "new")
+    client = {"id": "own", "authentication": SELF_SIGNED, "certificate_files": ["old.pem", "new.pem"]}
+    with_clients(place, client, listed=listed)
+    settings, participants = place.loaded()
+    for read in (lambda: view(settings, participants, VALIDATORS), lambda: self_signed(participants)):
+        with pytest.raises(ValueError, match=r"new\.pem: client own has .* do not list"):
+            read()
+
+
 @pytest.mark.parametrize("authority", [True, None])
 def test_a_certificate_that_could_issue_others_refuses_the_whole_registry(
     tmp_path: Path, *, authority: bool | None
 ) -> None:
     place = make_place(tmp_path, migrated=False)
     (tmp_path / "own.pem").write_bytes(signed_by_itself("own", ca=authority)[0])
-    method = "self_signed_tls_client_auth"
-    with_clients(place, {"id": "own", "authentication": method, "certificate_files": ["own.pem"]})
+    with_clients(place, {"id": "own", "authentication": SELF_SIGNED, "certificate_files": ["own.pem"]})
     settings, participants = place.loaded()
     with pytest.raises(TlsMaterialError):
         view(settings, participants, VALIDATORS)
