@@ -156,7 +156,9 @@ class BackChannel:
     async def _form(self, request: web.Request) -> dict[str, str]:
         if "Authorization" in request.headers:
             # RFC 6749 §2.3: one way to prove oneself in a request, and this is none of ours.
-            raise OAuthRefusal("invalid_request", "No Authorization field is taken here", reason="authorization_field")
+            raise OAuthRefusal(
+                "invalid_client", "No Authorization field is taken here", reason="authorization_field", status=401
+            )
         require_media_type(request, FORM)
         body = await read_body(
             request, bytes_max=self._flows.body_bytes_max, timeout_seconds=self._flows.body_timeout_seconds

@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from adapters.sandbox.bank import Reply
+from gateway.oauth.authcode import ALPHABET
 from tests.end_to_end.fapi import DPOP, JWT, TLS, Fapi, s256
 from tests.end_to_end.stage import Stage
 from tests.end_to_end.visitor import LOGIN, SESSION, Seen, Visitor, filled
@@ -90,14 +91,14 @@ class OAuthCanaries:
         """An Auth Code, a page of each kind, and a consent that another owner would like to see."""
         form = filled(await owner.form("/auth-code", "/auth-code")) | {"choice": "SZCREDIT01DP/CORPORATE_CREDIT_REPORT"}
         words = (await owner.post("/auth-code", form)).page.text.split()
-        halves = [word for word in words if len(word) == 5 and word.isupper() and word.isalnum()]
+        halves = [word for word in words if len(word) == 5 and set(word) <= set(ALPHABET)]
         code = halves[0] + halves[1]
         self._planted["Auth Code"] = code
         async with Fapi(self._stage) as fapi:
             private = {"dataOwnerId": "owner-7", "purposePrivate": code, "dataOwnerName": self._canary("owner: name")}
             assert (await fapi.consent(private=private))["status"] == "ConsentValid"
             private["purposePrivate"] = self._planted["Auth Code that is none"] = "ZZZZZYYYYY"
-            assert (await fapi.consent(private=private))["status"] == "ConsentRejected"
+            assert (await fapi.consent(private=private))["status"] == "ConsentSubmitted"
         for path in ("/consents", f"/consents/{consent['consentId']}", f"/consents/{consent['consentId']}/receipt"):
             assert (await owner.get(f"{path}?{self._canary(path)}")).status == 200
         reason = self._canary("revocation of an owner: reason")

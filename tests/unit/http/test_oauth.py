@@ -271,7 +271,7 @@ async def test_an_address_that_comes_too_often_is_turned_away_before_its_body_is
 async def test_an_authorization_field_is_not_taken(client: Guest) -> None:
     """RFC 6749 §2.3: one way to prove oneself in a request."""
     seen = await client.post("/oauth/token", proved(**MACHINE), Authorization="Basic YmFuay1hOnNlY3JldA==")
-    check_error(seen, 400, "invalid_request")
+    check_error(seen, 401, "invalid_client")
 
 
 async def test_only_post_is_served(client: Guest) -> None:
