@@ -202,8 +202,10 @@ def _oauth_relations(settings: Settings) -> Iterator[Problem]:
     issuers: set[str] = set() if server is None else {server.issuer}
     if server is not None and len({key.id for key in server.signing_keys}) < len(server.signing_keys):
         yield "oauth.server.signing_keys", "has two keys of one id"
-    if server is not None and login is not None and login.oidc.issuer == server.issuer:
+    if server is not None and login is not None and login.oidc.issuer.rstrip("/") == server.issuer:
         yield "oauth.login.oidc.issuer", "is the gateway's own issuer: data owners sign in elsewhere"
+    if server is not None and settings.oauth.lifetime_seconds_max < server.access_token_seconds:
+        yield "oauth.lifetime_seconds_max", "must not be less than oauth.server.access_token_seconds"
     for index, issuer in enumerate(settings.oauth.issuers):
         if issuer.issuer in issuers:
             yield f"oauth.issuers.{index}.issuer", "is given twice"

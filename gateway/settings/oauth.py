@@ -8,9 +8,9 @@ from pydantic import Field, field_validator, model_validator
 
 from gateway.settings.values import Code, Count, File, HttpsUrl, KeyId, Seconds, Section
 
-IssuerUrl = Annotated[str, Field(pattern=r"^https://[^\s/?#][^\s?#]*[^\s?#/]$", max_length=2_048)]
-
-
+# OpenID Connect Discovery §3: no query, no fragment. Some end in a slash (Auth0, Entra), and that counts: `iss` is
+# compared character by character.
+ProviderUrl = Annotated[str, Field(pattern=r"^https://[^\s/?#]+(/[^\s?#]*)?$", max_length=2_048)]
 Scope = Annotated[str, Field(pattern=r"^[\x21\x23-\x5b\x5d-\x7e]{1,64}$")]  # RFC 6749 §3.3
 
 
@@ -53,8 +53,8 @@ class StepUp(Section):
 
 
 class Oidc(Section):
-    issuer: IssuerUrl
-    """Issuer identifier of the OpenID provider where data owners sign in."""
+    issuer: ProviderUrl
+    """Issuer identifier of the OpenID provider where data owners sign in, exactly as it writes it itself."""
     client_id: Annotated[str, Field(min_length=1, max_length=200)]
     """The gateway's client id there; its redirect URI is `<oauth.server.issuer>/login/callback`."""
     key_file: File | None = None

@@ -195,6 +195,11 @@ def _oauth_files(settings: Settings) -> list[Path]:
             "oauth.login.oidc.issuer",
         ),
         (
+            lambda config: config["oauth"]["login"]["oidc"].update(issuer="https://consent.bank.example/"),
+            "oauth.login.oidc.issuer",
+        ),
+        (lambda config: config["oauth"].update(lifetime_seconds_max=299), "oauth.lifetime_seconds_max"),
+        (
             lambda config: config["oauth"]["issuers"][0].update(issuer="https://consent.bank.example"),
             "oauth.issuers.0.issuer",
         ),
@@ -210,6 +215,11 @@ def test_authorization_server_that_could_not_serve_is_refused(
 ) -> None:
     change(folder.gateway)
     assert list(folder.mistakes()) == [place]
+
+
+def test_tokens_may_live_just_as_long_as_the_own_server_gives_them(folder: Folder) -> None:
+    folder.gateway["oauth"]["lifetime_seconds_max"] = 300
+    assert folder.load()[0].oauth.lifetime_seconds_max == 300
 
 
 def test_lease_must_outlive_the_longest_question(folder: Folder) -> None:

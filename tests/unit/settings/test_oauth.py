@@ -72,6 +72,27 @@ def test_a_login_that_could_not_work_is_refused(changes: dict[str, Any], said: s
 
 
 @pytest.mark.parametrize(
+    "issuer",
+    [
+        "https://login.example",
+        "https://login.example:8443/realms/bank",
+        "https://tenant.auth0.example/",
+        "https://sts.example/5d7e6a1c-9f0a-4f3e-8a43-0a3a4d1e9b11/",
+    ],
+)
+def test_a_login_provider_is_named_as_it_names_itself(issuer: str) -> None:
+    assert oidc(issuer=issuer).issuer == issuer
+
+
+@pytest.mark.parametrize(
+    "issuer",
+    ["http://login.example/", "https://", "https:///", "https://login.example/?a=b", "https://login.example/#a", "x"],
+)
+def test_a_login_provider_that_cannot_be_one_is_refused(issuer: str) -> None:
+    assert "pattern" in mistake(oidc, issuer=issuer)
+
+
+@pytest.mark.parametrize(
     ("changes", "said"),
     [
         ({"secret_file": None}, "give secret_file, or certificate_file and key_file"),
