@@ -60,7 +60,7 @@ class FakeLogin:
     """Signs in whom the test says; `refused` and `down` are how it fails."""
 
     def __init__(self) -> None:
-        self.person = SignedIn(owner_id=OWNER, name="Chan Tai Man", auth_time=NOW, acr="loa2")
+        self.person = SignedIn(owner_id=OWNER, name="Data Owner 7", auth_time=NOW, acr="loa2")
         self.refused: str | None = None
         self.down = False
         self.asked: list[tuple[bool, tuple[str, ...], str]] = []

@@ -210,7 +210,7 @@ class Server:
         values: dict[str, Any] = {
             "session_hash": kept(samples.unique("session")),
             "subject": subject_of(owner),
-            "name": "Chan Tai Man",
+            "name": "Data Owner 7",
             "auth_time": int(self.clock.now()),
             "acr": "loa2",
             "expires_at": self.clock.now() + 1_800,

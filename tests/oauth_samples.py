@@ -68,7 +68,7 @@ def session(**changes: Any) -> OwnerSession:
     values: dict[str, Any] = {
         "session_hash": hashed("session"),
         "subject": "b" * 64,
-        "name": "Chan Tai Man 陳大文",
+        "name": "Data Owner 7 資料擁有人",
         "auth_time": NOW,
         "acr": "loa2",
         "expires_at": NOW + 1_800.5,

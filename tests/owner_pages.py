@@ -22,7 +22,7 @@ from tests import samples
 NOW = samples.NOW
 CSRF = "csrf-token-of-this-session"
 DEPLOYMENT = "Harbour Document Verification"
-OWNER = "Chan Tai Man 陳大文"
+OWNER = "Data Owner 7 資料擁有人"
 SOURCES = (
     SourceView(
         source_id="SZCREDIT01DP",

@@ -50,7 +50,7 @@ async def session_of(server: Server, secret: str) -> OwnerSession:
 async def test_who_signed_in_has_a_session_by_their_pseudonym(server: Server) -> None:
     secret = await signed_in(server)
     found = await session_of(server, secret)
-    assert (found.subject, found.name, found.auth_time, found.acr) == (subject_of(), "Chan Tai Man", NOW, "loa2")
+    assert (found.subject, found.name, found.auth_time, found.acr) == (subject_of(), "Data Owner 7", NOW, "loa2")
     assert found.expires_at == NOW + OWNER_LIVES.session
     assert OWNER not in repr(found)
 
