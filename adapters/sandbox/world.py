@@ -118,7 +118,7 @@ class World:
             child.start()
         await self.migration.run_to_end(deadline_seconds=_READY_SECONDS)
         await self.wait_platform()
-        await self._wait_http(self.login, f"https://127.0.0.1:{self.ports.login}{DISCOVERY_PATH}")
+        await self._wait_login()
         await self.wait_witness()
         self.gateway.start()
         samples = await self._issue_samples() if self._issues_samples else []
@@ -160,6 +160,13 @@ class World:
 
     async def stop_witness(self) -> None:
         await self.witness.stop(grace_seconds=_GRACE_SECONDS)
+
+    async def start_login(self) -> None:
+        self.login.start()
+        await self._wait_login()
+
+    async def stop_login(self) -> None:
+        await self.login.stop(grace_seconds=_GRACE_SECONDS)
 
     async def start_platform(self) -> None:
         self.platform.start()
@@ -208,6 +215,9 @@ class World:
         ports = Ports() if self._port_base is None else Ports.from_base(self._port_base)
         write_public(file, orjson.dumps(ports.named()))
         return ports
+
+    async def _wait_login(self) -> None:
+        await self._wait_http(self.login, f"https://127.0.0.1:{self.ports.login}{DISCOVERY_PATH}")
 
     async def _wait_http(self, child: Child, url: str, *, status: int = 200) -> None:
         context = client_context(self.folder / "pki/ca.pem")
