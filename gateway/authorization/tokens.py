@@ -1,7 +1,7 @@
 """The token endpoint (RFC 6749 §3.2): a code, a refresh token or the client itself become an access token.
 
-The record of every token is durable before it is handed out (a code's with its redemption, in the outbox), that of every
-refusal of an authenticated client before it is told.
+The record of every token is durable before it is handed out (a code's with its redemption, in the outbox), that of
+every refusal of an authenticated client before it is told.
 """
 
 from __future__ import annotations
