@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
@@ -13,7 +14,7 @@ from gateway.core.consent import DataRequest
 from gateway.core.digest import Hasher
 from gateway.core.lifecycle import OPEN_EXCHANGE
 from gateway.core.model import ConsentStatus, Exchange, ExchangeStatus, Role
-from gateway.errors import GatewayError, NotFound
+from gateway.errors import ConsentExpired, ConsentRevoked, GatewayError, NotFound
 from gateway.exchange.admission import Admission, Arrival, Caller, rate_fields
 from gateway.exchange.consents import Consents
 from gateway.exchange.data_requests import DataRequests
@@ -137,7 +138,7 @@ class BankApi:
             wait_seconds=preferences.wait_seconds,
         )
         pending, fields_applied = await self._settled(exchange, preferences, until)
-        await self._waited(caller, preferences.wait_seconds)
+        await self._waited(caller, preferences.wait_seconds, delivered=True)
         return _json(
             self.codec.render_exchange(exchange),
             status=202 if pending else 200,
@@ -169,7 +170,7 @@ class BankApi:
                 return refused
 
         results = await asyncio.gather(*(one(index, item) for index, item in enumerate(items)))
-        await self._waited(caller, preferences.wait_seconds)
+        await self._waited(caller, preferences.wait_seconds, delivered=True)
         return _json(self.codec.render_batch(results, request[INTERACTION]), headers=preferences.applied(covered=False))
 
     async def list_data_requests(self, request: web.Request) -> web.Response:
@@ -273,10 +274,12 @@ class BankApi:
         covered = await self.proofs.covered(exchange, max(until - _now(), 0.0))
         return not covered, preferences.applied(covered=covered and exchange.receipt is not None)
 
-    async def _waited(self, caller: Caller, seconds: float) -> None:
-        """Who waited gets nothing on a token that was revoked meanwhile."""
+    async def _waited(self, caller: Caller, seconds: float, *, delivered: bool = False) -> None:
+        """Who waited gets nothing on a token that was revoked meanwhile. `delivered`: the consent was checked with the
+        delivery, which counted a use; that it ended since takes no answer back."""
         if seconds > 0:
-            await self.admission.still_good(caller)
+            with contextlib.suppress(*((ConsentRevoked, ConsentExpired) if delivered else ())):
+                await self.admission.still_good(caller)
 
     def _location(self, exchange: Exchange, below: str = "") -> dict[str, str]:
         return {"Location": f"{self.public_url}{_DATA_REQUESTS}/{exchange.exchange_id}{below}"}
